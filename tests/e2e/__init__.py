@@ -1,0 +1,1 @@
+"""Whole nodes, real browsers, real encoders."""
