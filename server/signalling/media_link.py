@@ -1,0 +1,140 @@
+"""Calls to whichever media worker is up, and its notices by kind.
+
+One object for the node's lifetime; ``worker.MediaWorker`` attaches a connection
+when a worker comes up and takes it away when it dies. Refusals come as
+``media.framing.RpcError``; ``room_error`` puts one into a person's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from media import rpc
+from media.framing import Notice, RpcClient, RpcError
+from rooms.errors import Code, RoomError
+
+AWAY_RETRY_S = 2.0
+"""A worker that died is usually back within this."""
+
+_N = TypeVar("_N", bound=Notice)
+
+
+class MediaLink:
+    """The node's side of the media RPC.
+
+    Owner: Signalling. ``starts`` counts the workers attached so far: state that a
+    worker held is gone when it has changed.
+    """
+
+    def __init__(self) -> None:
+        self._client: RpcClient | None = None
+        self._handlers: dict[type[Notice], Callable[[Any], None]] = {}
+        self.starts = 0
+        self.info: rpc.WorkerInfo | None = None
+
+    @property
+    def up(self) -> bool:
+        """Whether a worker is there now."""
+        return self._client is not None
+
+    def attach(self, client: RpcClient, info: rpc.WorkerInfo) -> None:
+        """Send calls to this worker from now on."""
+        self._client, self.info = client, info
+        self.starts += 1
+
+    def detach(self) -> None:
+        """Refuse calls (``gone``) until the next worker is attached."""
+        self._client = None
+
+    def on(self, notice: type[_N], handler: Callable[[_N], None]) -> None:
+        """Hand notices of that kind to ``handler``, which must not wait."""
+        self._handlers[notice] = handler
+
+    def take(self, notice: Notice) -> None:
+        """Deliver a worker's notice."""
+        handler = self._handlers.get(type(notice))
+        if handler is not None:
+            handler(notice)
+
+    async def publisher_offer(self, request: rpc.PublisherOffer) -> rpc.PublisherAnswer:
+        return await self._require().call(request)
+
+    async def subscriber_set(self, request: rpc.SubscriberSet) -> rpc.SubscriberOffer:
+        return await self._require().call(request)
+
+    async def subscriber_answer(self, request: rpc.SubscriberAnswer) -> None:
+        await self._require().call(request)
+
+    async def subscriber_restart(self, request: rpc.SubscriberRestart) -> rpc.SubscriberOffer:
+        return await self._require().call(request)
+
+    async def player_offer(self, request: rpc.PlayerOffer) -> rpc.PlayerAnswer:
+        return await self._require().call(request)
+
+    async def player_set(self, request: rpc.PlayerSet) -> None:
+        await self._require().call(request)
+
+    async def peer_restart(self, request: rpc.PeerRestart) -> rpc.IceCredentials:
+        return await self._require().call(request)
+
+    async def peer_close(self, peer: str) -> None:
+        """Close a peer; one that died with its worker is closed already."""
+        if self._client is not None:
+            await self._client.call(rpc.PeerClose(peer=peer))
+
+    async def track_hold(self, track: str, held: bool) -> None:
+        await self._require().call(rpc.TrackHold(track=track, held=held))
+
+    async def relay_open(self, request: rpc.RelayOpen) -> None:
+        await self._require().call(request)
+
+    async def relay_send(self, request: rpc.RelaySend) -> None:
+        await self._require().call(request)
+
+    async def relay_receive(self, request: rpc.RelayReceive) -> None:
+        await self._require().call(request)
+
+    async def relay_close(self, link: str) -> None:
+        """Close a link; one that died with its worker is closed already."""
+        if self._client is not None:
+            await self._client.call(rpc.RelayClose(link=link))
+
+    async def stats(self) -> dict[str, Any]:
+        return await self._require().call(rpc.Stats())
+
+    def _require(self) -> RpcClient:
+        if self._client is None:
+            raise RpcError("gone", "the media worker is starting again")
+        return self._client
+
+
+def room_error(error: RpcError) -> RoomError:
+    """Say a worker's refusal in words for the person whose command it was."""
+    match error.code:
+        case "bad_sdp":
+            return RoomError(
+                Code.BAD_SDP,
+                f"This offer or answer cannot be used: {error.message}. "
+                "Reload the page or check the encoder's settings, then try again.",
+            )
+        case "no_codec":
+            return RoomError(
+                Code.BAD_SDP,
+                f"No codec in common: {error.message}. "
+                "Use a browser or player that plays this codec, or publish VP8 and Opus.",
+            )
+        case "gone" | "timeout":
+            return RoomError(
+                Code.UNAVAILABLE,
+                "The media server is starting again. Try again in a moment.",
+                retry_after_s=AWAY_RETRY_S,
+            )
+        case "unknown_peer":
+            return RoomError(
+                Code.NOT_FOUND, "This connection has ended. Make a new one and offer again."
+            )
+        case _:
+            return RoomError(
+                Code.INTERNAL, "The media server failed at this. Try again; if it stays, report it."
+            )

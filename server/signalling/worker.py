@@ -1,0 +1,255 @@
+"""Keeps the node's media worker running: its process, its socket, its restarts.
+
+Starts ``python -m media``, which connects back to a Unix socket in a folder
+only we can enter. When the process or its connection ends, it is started again
+on the same UDP port, at once the first time, then with growing pauses. What the
+worker was doing is made good by the owner, in ``on_up`` and ``on_down``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import sys
+import tempfile
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from media import rpc
+from media.framing import RpcClient, RpcError
+from server.config import Settings
+from server.signalling.media_link import MediaLink
+
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 3.0
+STEADY_S = 30.0
+"""A worker that lived this long is restarted without pause."""
+MAX_PAUSE_S = 5.0
+EXIT_PORT_TAKEN = 3
+"""Exit code of the worker, and of the server, when the media port is taken."""
+
+_ROOT = Path(__file__).resolve().parents[2]
+_log = logging.getLogger(__name__)
+
+
+class WorkerStartError(Exception):
+    """The media worker did not come up; the message says what it said last."""
+
+    exit_code = 1
+
+
+class MediaPortTakenError(WorkerStartError):
+    """Another program holds the media port; the message names it and YUNHAI_MEDIA_PORT."""
+
+    exit_code = EXIT_PORT_TAKEN
+
+
+class MediaWorker:
+    """The one media worker of a node, whichever process it is now.
+
+    Owner: Signalling. Lifetime: ``running``. Invariant: ``link`` is attached
+    exactly between ``on_up`` and ``on_down``.
+
+    Args:
+        on_up: a worker is ready; called after every start but the first.
+        on_down: the worker and everything it held are gone.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        link: MediaLink,
+        *,
+        on_up: Callable[[], None],
+        on_down: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._link = link
+        self._on_up = on_up
+        self._on_down = on_down
+        self._port = settings.media_port
+        self._starts = 0
+        self._folder = Path()
+        self._process: asyncio.subprocess.Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._echo: asyncio.Task[None] | None = None
+        self._last_words: deque[str] = deque(maxlen=20)
+        self.restarts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the worker, or None while there is none."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the worker for the length of the block.
+
+        Raises:
+            MediaPortTakenError: at the first start.
+            WorkerStartError: at the first start, any other reason.
+        """
+        self._folder = Path(tempfile.mkdtemp(prefix="yunhai-"))  # mode 0700
+        try:
+            await self._start()
+            supervising = asyncio.create_task(self._supervise(), name="media worker")
+            try:
+                yield
+            finally:
+                supervising.cancel()
+                await asyncio.gather(supervising, return_exceptions=True)
+                self._link.detach()
+        finally:
+            await self._stop()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def _supervise(self) -> None:
+        clock = asyncio.get_running_loop().time
+        pause_s = 0.0
+        while True:
+            began = clock()
+            assert self._reading is not None
+            await asyncio.wait([self._reading])
+            self._link.detach()
+            await self._stop()
+            _log.error("the media worker ended (%s); starting it again", self._ending())
+            self._on_down()
+            if clock() - began > STEADY_S:
+                pause_s = 0.0
+            while True:
+                await asyncio.sleep(pause_s)
+                pause_s = min(MAX_PAUSE_S, max(0.25, pause_s * 2))
+                try:
+                    await self._start()
+                    break
+                except WorkerStartError as error:
+                    _log.error("%s; trying again in %.2f s", error, pause_s)
+            self.restarts += 1
+            self._on_up()
+
+    async def _start(self) -> None:
+        self._starts += 1
+        path = self._folder / f"media-{self._starts}.sock"
+        accepted: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
+        accepted = asyncio.get_running_loop().create_future()
+
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if accepted.done():
+                writer.close()
+            else:
+                accepted.set_result((reader, writer))
+
+        listener = await asyncio.start_unix_server(accept, path)
+        try:
+            await self._launch(path)
+            reader, writer = await self._connection(accepted)
+        except BaseException:
+            await self._stop()
+            raise
+        finally:
+            listener.close()
+            path.unlink(missing_ok=True)
+        client = RpcClient(reader, writer, self._link.take)
+        self._reading = asyncio.create_task(self._read(client), name="media worker replies")
+        try:
+            info = await client.call(rpc.Hello(node=self._settings.node), timeout=START_TIMEOUT_S)
+        except RpcError as error:
+            await self._stop()
+            raise WorkerStartError(f"the media worker did not say hello: {error}") from error
+        self._port = info.port
+        self._link.attach(client, info)
+        _log.info("the media worker %d listens on UDP port %d", info.pid, info.port)
+
+    async def _launch(self, path: Path) -> None:
+        settings = self._settings
+        arguments = [
+            "--socket", str(path),
+            "--host", settings.media_host,
+            "--port", str(self._port),
+            "--advertise", ",".join(settings.media_addresses),
+        ]  # fmt: skip
+        self._last_words.clear()
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "media", *arguments,
+            cwd=_ROOT,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            process_group=0,  # Ctrl-C in a terminal is for the server, which then stops us
+        )  # fmt: skip
+        assert self._process.stderr is not None
+        self._echo = asyncio.create_task(self._repeat(self._process.stderr), name="media log")
+
+    async def _connection(
+        self, accepted: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Await the worker's connection, or its end."""
+        assert self._process is not None
+        assert self._echo is not None
+        exited = asyncio.create_task(self._process.wait())
+        try:
+            await asyncio.wait(
+                [accepted, exited], timeout=START_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            exited.cancel()
+        if accepted.done():
+            return accepted.result()
+        if self._process.returncode is None:
+            raise WorkerStartError(f"the media worker did not connect in {START_TIMEOUT_S:.0f} s")
+        await asyncio.wait([self._echo], timeout=1.0)
+        if self._process.returncode == EXIT_PORT_TAKEN:
+            raise MediaPortTakenError(
+                self._last_words[-1]
+                if self._last_words
+                else f"UDP port {self._port} is taken: free it or set YUNHAI_MEDIA_PORT"
+            )
+        raise WorkerStartError(f"the media worker did not start: {self._ending()}")
+
+    async def _read(self, client: RpcClient) -> None:
+        try:
+            await client.run()
+        except Exception:
+            _log.exception("the media worker's replies cannot be read")
+
+    async def _repeat(self, stderr: asyncio.StreamReader) -> None:
+        """Pass on what the worker logs, keeping its last words."""
+        while True:
+            try:
+                line = await stderr.readline()
+            except ValueError:  # longer than the reader's limit: its rest follows
+                continue
+            if not line:
+                return
+            text = line.decode(errors="replace").rstrip()
+            self._last_words.append(text)
+            _log.info("worker: %s", text)
+
+    def _ending(self) -> str:
+        code = self._process.returncode if self._process else None
+        words = f": {self._last_words[-1]}" if self._last_words else ""
+        return f"exit code {code}{words}"
+
+    async def _stop(self) -> None:
+        """End the connection, hence the process; kill one that does not go."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+        process = self._process
+        if process is not None and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            try:
+                async with asyncio.timeout(STOP_TIMEOUT_S):
+                    await process.wait()
+            except TimeoutError:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        if self._echo is not None:
+            await asyncio.wait([self._echo], timeout=1.0)
+            self._echo.cancel()
