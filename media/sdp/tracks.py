@@ -1,0 +1,100 @@
+"""What a negotiation settles about each track, as forwarding needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from media.parameters import DtlsRole, TransportParameters
+from media.rpc import Kind
+from media.sdp.model import Codec
+
+
+@dataclass(frozen=True, kw_only=True)
+class IncomingTrack:
+    """An m-line on which the peer sends to us.
+
+    Attributes:
+        codec: the one codec it may use, with the peer's payload type.
+        rtx: payload type of its retransmissions, None without.
+        extensions: URI to id, as both sides agreed.
+        rids: simulcast layers in the offer's order, () without simulcast.
+        sources: (ssrc, rtx ssrc or None) as far as declared in the offer; with rids they may be absent.
+        msid: (stream, track) or ("", "").
+    """
+
+    mid: str
+    kind: Kind
+    codec: Codec
+    rtx: int | None
+    extensions: Mapping[str, int]
+    rids: tuple[str, ...]
+    sources: tuple[tuple[int, int | None], ...]
+    msid: tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutgoingTrack:
+    """A track we want to send.
+
+    Attributes:
+        track: its id, and the track part of the msid.
+        stream: the stream part of the msid; tracks that share it are lip-synced.
+        codec, clock_rate, channels, fmtp: of the publisher.
+        ssrc, rtx_ssrc: ours on this transport, for as long as the track is sent.
+    """
+
+    track: str
+    stream: str
+    kind: Kind
+    codec: str
+    clock_rate: int
+    channels: int
+    fmtp: str
+    ssrc: int
+    rtx_ssrc: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutgoingLine:
+    """An m-line on which the peer agreed to take a track.
+
+    Attributes:
+        codec: with the payload type to send.
+        rtx: payload type of retransmissions, None without.
+        extensions: URI to id.
+    """
+
+    mid: str
+    track: OutgoingTrack
+    codec: Codec
+    rtx: int | None
+    extensions: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublisherAgreement:
+    """``text``: the answer. ``remote``, ``role``: for ``Transport.connect``."""
+
+    text: str
+    remote: TransportParameters
+    role: DtlsRole
+    incoming: tuple[IncomingTrack, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlayerAgreement:
+    text: str
+    remote: TransportParameters
+    role: DtlsRole
+    outgoing: tuple[OutgoingLine, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubscriberAgreement:
+    """``refused``: ids of offered tracks the peer would not take (no codec for them)."""
+
+    remote: TransportParameters
+    role: DtlsRole
+    outgoing: tuple[OutgoingLine, ...]
+    refused: tuple[str, ...]
