@@ -1,0 +1,88 @@
+"""Brings a database to a version of the schema, with Alembic.
+
+Runs at every start. Nodes that start at once take turns: the whole change is
+one transaction, behind an advisory lock (PostgreSQL) or the write lock (SQLite).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import text
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from server.store.database import (
+    StoreUnavailable,
+    again_while,
+    is_busy,
+    make_engine,
+    masked,
+    parse_url,
+    prepare_file,
+)
+
+_LOCK = 0x79756E686169
+"""Key of the advisory lock: "yunhai" in ASCII."""
+
+
+_Command = Callable[[Config, str], None]
+
+
+async def migrate(database_url: str) -> None:
+    """Bring the database to this program's version.
+
+    Raises:
+        StoreUnavailable: it cannot be reached or changed, or is of a later
+            version than this program knows.
+    """
+    await _change(database_url, command.upgrade, "head")
+
+
+async def downgrade(database_url: str, revision: str) -> None:
+    """Take the database back to ``revision`` ("base": no tables). Raises as ``migrate`` does."""
+    await _change(database_url, command.downgrade, revision)
+
+
+async def _change(database_url: str, change: _Command, revision: str) -> None:
+    url = parse_url(database_url)
+    try:
+        prepare_file(url)
+        await again_while(is_busy, lambda: _in_turn(url, change, revision))
+    except CommandError as error:
+        raise StoreUnavailable(
+            f"The database {masked(url)} is of a version this program does not know ({error}); "
+            "start the program that made it, or a later one."
+        ) from error
+    except (SQLAlchemyError, OSError) as error:
+        cause = getattr(error, "orig", None) or error
+        raise StoreUnavailable(
+            f"The database {masked(url)} cannot be used: {str(cause) or type(cause).__name__}. "
+            "Check that it runs and that YUNHAI_DATABASE_URL is right."
+        ) from error
+
+
+async def _in_turn(url: URL, change: _Command, revision: str) -> None:
+    engine = make_engine(url, for_migration=True)
+    try:
+        async with engine.connect() as connection, connection.begin():
+            if url.get_backend_name() == "postgresql":
+                await connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+            await connection.run_sync(_run, change, revision)
+    finally:
+        await engine.dispose()
+
+
+def _run(connection: Connection, change: _Command, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    change(config, revision)
+    if connection.dialect.name == "sqlite":  # foreign keys were off while tables were rebuilt
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+        if broken:
+            raise StoreUnavailable(f"The migration would orphan {len(broken)} rows; undone.")
