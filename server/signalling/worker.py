@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import shutil
 import sys
-import tempfile
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import structlog
+
 from media import rpc
 from media.framing import RpcClient, RpcError
 from server.config import Settings
 from server.signalling.media_link import MediaLink
+from server.sockets import socket_folder
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 3.0
@@ -33,7 +33,7 @@ EXIT_PORT_TAKEN = 3
 """Exit code of the worker, and of the server, when the media port is taken."""
 
 _ROOT = Path(__file__).resolve().parents[2]
-_log = logging.getLogger(__name__)
+log = structlog.get_logger("media")
 
 
 class WorkerStartError(Exception):
@@ -72,7 +72,6 @@ class MediaWorker:
         self._on_up = on_up
         self._on_down = on_down
         self._port = settings.media_port
-        self._starts = 0
         self._folder = Path()
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -93,7 +92,7 @@ class MediaWorker:
             MediaPortTakenError: at the first start.
             WorkerStartError: at the first start, any other reason.
         """
-        self._folder = Path(tempfile.mkdtemp(prefix="yunhai-"))  # mode 0700
+        self._folder = socket_folder(self._settings.data_dir)
         try:
             await self._start()
             supervising = asyncio.create_task(self._supervise(), name="media worker")
@@ -105,7 +104,6 @@ class MediaWorker:
                 self._link.detach()
         finally:
             await self._stop()
-            shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _supervise(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -116,7 +114,7 @@ class MediaWorker:
             await asyncio.wait([self._reading])
             self._link.detach()
             await self._stop()
-            _log.error("the media worker ended (%s); starting it again", self._ending())
+            log.error("the media worker ended; starting it again", cause=self._ending())
             self._on_down()
             if clock() - began > STEADY_S:
                 pause_s = 0.0
@@ -127,13 +125,13 @@ class MediaWorker:
                     await self._start()
                     break
                 except WorkerStartError as error:
-                    _log.error("%s; trying again in %.2f s", error, pause_s)
+                    log.error("no media worker", cause=str(error), again_in_s=pause_s)
             self.restarts += 1
             self._on_up()
 
     async def _start(self) -> None:
-        self._starts += 1
-        path = self._folder / f"media-{self._starts}.sock"
+        path = self._folder / "media.sock"
+        path.unlink(missing_ok=True)
         accepted: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
         accepted = asyncio.get_running_loop().create_future()
 
@@ -162,7 +160,7 @@ class MediaWorker:
             raise WorkerStartError(f"the media worker did not say hello: {error}") from error
         self._port = info.port
         self._link.attach(client, info)
-        _log.info("the media worker %d listens on UDP port %d", info.pid, info.port)
+        log.info("the media worker is ready", pid=info.pid, udp_port=info.port)
 
     async def _launch(self, path: Path) -> None:
         settings = self._settings
@@ -214,7 +212,7 @@ class MediaWorker:
         try:
             await client.run()
         except Exception:
-            _log.exception("the media worker's replies cannot be read")
+            log.exception("the media worker's replies cannot be read")
 
     async def _repeat(self, stderr: asyncio.StreamReader) -> None:
         """Pass on what the worker logs, keeping its last words."""
@@ -227,7 +225,7 @@ class MediaWorker:
                 return
             text = line.decode(errors="replace").rstrip()
             self._last_words.append(text)
-            _log.info("worker: %s", text)
+            log.info("worker says", text=text)
 
     def _ending(self) -> str:
         code = self._process.returncode if self._process else None

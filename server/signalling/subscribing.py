@@ -1,0 +1,210 @@
+"""What one session receives: its wish, and its subscriber peer brought in line with it.
+
+The wish is the client's (``media.view``); what it means now follows from the
+room's present, and is worked out anew whenever that changes. The worker offers,
+the client answers.
+"""
+
+from __future__ import annotations
+
+from media import rpc
+from media.framing import RpcError
+from rooms.commands import MediaAnswer, MediaView
+from rooms.errors import Code, RoomError
+from rooms.ids import TrackId
+from rooms.live import Kind
+from rooms.signals import MediaOffer, ReceivedTrack
+from server.realtime.mirror import RoomMirror
+from server.realtime.sessions import Session
+from server.signalling.media_link import MediaLink, room_error
+from server.signalling.reconcile import Steps, Tasks
+from server.signalling.relays import Relays
+
+
+class Subscriber:
+    """The receiving half of a session.
+
+    Owner: the session's entry in ``Peers``. Invariant: at most one step at a time
+    speaks with the worker; generations told to the client only rise, also when a
+    new peer or a new worker counts from one again.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        mirror: RoomMirror,
+        link: MediaLink,
+        relays: Relays,
+        tasks: Tasks,
+    ) -> None:
+        self._session = session
+        self._mirror = mirror
+        self._link = link
+        self._relays = relays
+        self._steps = Steps(tasks, f"subscriber of {session.id}", self._step)
+        self._wish: MediaView | None = None
+        self._opened = 0
+        self._starts = 0
+        self._peer: str | None = None
+        self._applied: list[rpc.WantedTrack] = []
+        self._base = 0
+        self._generation = 0
+        self._anew_due = False
+        self._waiting = False
+        self._closed = False
+
+    def view(self, wish: MediaView) -> None:
+        """Take the client's whole wish.
+
+        Raises:
+            RoomError: FORBIDDEN.
+        """
+        if not self._session.grant.may_subscribe:
+            raise RoomError(
+                Code.FORBIDDEN, "Your token does not let you watch or listen. Ask for another."
+            )
+        self._wish = wish
+        self.wake()
+
+    def wake(self) -> None:
+        """The room or the worker changed: see whether something is to be done."""
+        if self._wish is not None and not self._closed:
+            self._steps.wake()
+
+    async def answer(self, command: MediaAnswer) -> None:
+        """Hand the client's answer to the worker; one to an older offer is of no use any more.
+
+        Raises:
+            RoomError: BAD_SDP, NOT_FOUND or UNAVAILABLE.
+        """
+        if self._peer is None or command.generation != self._generation:
+            return
+        try:
+            await self._link.subscriber_answer(
+                rpc.SubscriberAnswer(
+                    peer=self._peer, generation=command.generation - self._base, sdp=command.sdp
+                )
+            )
+        except RpcError as error:
+            raise room_error(error) from error
+
+    async def restart(self, anew: bool) -> None:
+        """Offer again: on the same connection with new ICE credentials, or on a new one.
+
+        Raises:
+            RoomError: UNAVAILABLE.
+        """
+        if anew or self._peer is None or self._starts != self._link.starts:
+            await self._abandon()
+            self.wake()
+            return
+        peer = self._peer
+        try:
+            offer = await self._link.subscriber_restart(
+                rpc.SubscriberRestart(peer=peer, anew=False)
+            )
+        except RpcError as error:
+            if error.code != "unknown_peer":
+                raise room_error(error) from error
+            await self._abandon()
+            self.wake()
+            return
+        if peer == self._peer:
+            self._tell(offer)
+
+    def failed(self) -> None:
+        """The worker says the peer is of no use any more; the client will ask for another."""
+        self._forget()
+        self._waiting = True
+
+    def offered(self, offer: rpc.SubscriberOffer) -> None:
+        """The worker made an offer on its own: a wanted track appeared."""
+        if offer.peer == self._peer:
+            self._tell(offer)
+
+    async def close(self) -> None:
+        self._closed = True
+        await self._abandon()
+        self._relays.want(self._key, self._session.room, [])
+
+    @property
+    def _key(self) -> str:
+        return f"subscriber/{self._session.id}"
+
+    async def _abandon(self) -> None:
+        """Let go of the peer; the next one needs a new connection at the client."""
+        peer, same_worker = self._peer, self._starts == self._link.starts
+        self._forget()
+        if peer is not None and same_worker:
+            try:
+                await self._link.peer_close(peer)
+            except RpcError as error:
+                if error.code != "gone":
+                    raise room_error(error) from error
+
+    def _forget(self) -> None:
+        self._anew_due = self._anew_due or self._generation > 0
+        self._peer = None
+        self._applied = []
+        self._waiting = False
+
+    async def _step(self) -> None:
+        wish = self._wish
+        if wish is None or self._closed:
+            return
+        wants = self._wants(wish)
+        self._relays.want(self._key, self._session.room, wants)
+        if self._peer is not None and self._starts != self._link.starts:
+            self._forget()
+        if wants == self._applied or self._waiting:
+            return
+        if self._peer is None:
+            self._opened += 1
+            self._base = self._generation
+            self._starts = self._link.starts
+            self._peer = f"{self._key}/{self._opened}"
+        peer = self._peer
+        offer = await self._link.subscriber_set(
+            rpc.SubscriberSet(peer=peer, room=self._session.room, wants=wants)
+        )
+        if self._peer != peer:  # closed, restarted or lost meanwhile
+            return
+        self._applied = wants
+        self._tell(offer)
+
+    def _wants(self, wish: MediaView) -> list[rpc.WantedTrack]:
+        """Work out the wish against the room as it is: nobody hears or sees what is not there."""
+        live = self._mirror.live
+        wants: dict[TrackId, rpc.WantedTrack] = {}
+        if wish.audio:
+            for track in live.tracks.values():
+                if track.kind is Kind.AUDIO and track.identity != self._session.identity:
+                    wants[track.id] = rpc.WantedTrack(track=track.id, group=track.identity)
+        for tile in wish.tiles:
+            seen = live.tracks.get(tile.track)
+            if seen is not None and seen.kind is Kind.VIDEO:
+                wants[seen.id] = rpc.WantedTrack(
+                    track=seen.id,
+                    group=seen.identity,
+                    max_width=max(0, tile.width),
+                    max_height=max(0, tile.height),
+                )
+        return list(wants.values())
+
+    def _tell(self, offer: rpc.SubscriberOffer) -> None:
+        generation = self._base + offer.generation
+        if not offer.sdp or generation <= self._generation:
+            return  # nothing new, or overtaken by a later offer
+        self._generation = generation
+        self._session.signal(
+            MediaOffer(
+                generation=generation,
+                sdp=offer.sdp,
+                tracks=[
+                    ReceivedTrack(mid=mid, track=TrackId(track))
+                    for mid, track in offer.tracks.items()
+                ],
+                anew=offer.anew or self._anew_due,
+            )
+        )
+        self._anew_due = False
