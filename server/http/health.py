@@ -1,0 +1,69 @@
+"""``/healthz``: the process answers. ``/readyz``: send people here, or not, and why.
+
+Nothing is cached: a probe asks each part for a sign of life, all at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from server import keys
+
+PROBE_TIMEOUT_S = 2.0
+
+log = structlog.get_logger(__name__)
+
+Probe = Callable[[], Awaitable[object]]
+"""Returns when the part lives; raises with a cause when not."""
+
+
+class Readiness:
+    """What must live for this node to serve people. Owner: the application.
+
+    Attributes:
+        draining: set once, when the node begins to stop.
+    """
+
+    def __init__(self) -> None:
+        self.draining = False
+        self._probes: dict[str, Probe] = {}
+
+    def require(self, part: str, probe: Probe) -> None:
+        """Ask ``probe`` whether ``part`` lives, at every ``/readyz``."""
+        self._probes[part] = probe
+
+    async def report(self) -> dict[str, str]:
+        """Ask every part; the value is ``ok`` or the cause in a sentence."""
+        answers = await asyncio.gather(*(self._ask(p, probe) for p, probe in self._probes.items()))
+        report = dict(zip(self._probes, answers, strict=True))
+        if self.draining:
+            report["node"] = "This node is stopping and takes nobody new."
+        return report
+
+    async def _ask(self, part: str, probe: Probe) -> str:
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                await probe()
+        except TimeoutError:
+            return f"No answer within {PROBE_TIMEOUT_S:.0f} s."
+        except Exception as error:
+            log.debug("a part is away", part=part, cause=str(error))
+            return str(error) or type(error).__name__
+        return "ok"
+
+
+async def healthz(request: web.Request) -> web.Response:
+    """``GET /healthz``."""
+    return web.json_response({"status": "ok", "node": request.app[keys.SETTINGS].node})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """``GET /readyz``: 200, or 503 with the parts that are away."""
+    report = await request.app[keys.READINESS].report()
+    ready = all(answer == "ok" for answer in report.values())
+    body = {"ready": ready, "node": request.app[keys.SETTINGS].node, "parts": report}
+    return web.json_response(body, status=200 if ready else 503)
