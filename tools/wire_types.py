@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
 
-from rooms import commands, errors, events, ids, live, signals
+from rooms import commands, errors, events, ids, live, permissions, signals
 
 HEAD = """\
 // The wire contract, as rooms/*.py declares it.
@@ -38,6 +38,7 @@ def typescript() -> str:
     parts.append(_name_map("Signals", signals.SIGNALS))
     parts.append(_NAMES)
     parts.append(_limits())
+    parts.append(_permissions())
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
@@ -140,6 +141,23 @@ def _interface(cls: type) -> str:
 def _name_map(name: str, table: dict[str, Any]) -> str:
     lines = [f'  "{key}": {cls.__name__};' for key, cls in table.items()]
     return "\n".join([f"export interface {name} {{", *lines, "}"])
+
+
+def _permissions() -> str:
+    lines = [
+        "/** Who may do what (rooms/permissions.py): roles, by kind of room where that matters. */",
+        "export const PERMISSIONS: Record<string, readonly Role[] | Record<RoomKind, readonly Role[]>> = {",
+    ]
+    for act, row in permissions.TABLE.items():
+        by_kind = {kind.value: _roles(row[kind]) for kind in live.RoomKind}
+        same = len(set(by_kind.values())) == 1
+        each = ", ".join(f"{kind}: {roles}" for kind, roles in by_kind.items())
+        lines.append(f'  "{act}": ' + (by_kind["hall"] if same else f"{{ {each} }}") + ",")
+    return "\n".join([*lines, "};"])
+
+
+def _roles(roles: Iterable[live.Role]) -> str:
+    return "[" + ", ".join(f'"{role.value}"' for role in live.Role if role in roles) + "]"
 
 
 def _limits() -> str:

@@ -349,3 +349,34 @@ export const LIMITS = {
 
 /** Messages in `Live.messages`; older ones are asked for with chat.history. */
 export const CHAT_TAIL = 50;
+
+/** Who may do what (rooms/permissions.py): roles, by kind of room where that matters. */
+export const PERMISSIONS: Record<string, readonly Role[] | Record<RoomKind, readonly Role[]>> = {
+  "room.join": ["moderator", "speaker", "member", "viewer"],
+  "room.leave": ["moderator", "speaker", "member", "viewer"],
+  "room.list": ["moderator", "speaker", "member", "viewer"],
+  "room.create": ["moderator"],
+  "events.after": ["moderator", "speaker", "member", "viewer"],
+  "chat.send": ["moderator", "speaker", "member", "viewer"],
+  "chat.history": ["moderator", "speaker", "member", "viewer"],
+  "hand.raise": ["moderator", "speaker", "member"],
+  "hand.lower": ["moderator", "speaker", "member"],
+  "hand.lower.other": ["moderator"],
+  "floor.give": ["moderator"],
+  "floor.take": ["moderator"],
+  "stage.set": ["moderator"],
+  "role.set": ["moderator"],
+  "participant.remove": ["moderator"],
+  "track.mute": ["moderator", "speaker", "member"],
+  "track.force_mute": ["moderator"],
+  "media.publish": ["moderator", "speaker", "member"],
+  "media.view": ["moderator", "speaker", "member", "viewer"],
+  "media.answer": ["moderator", "speaker", "member", "viewer"],
+  "media.restart": ["moderator", "speaker", "member", "viewer"],
+  "whip.publish": ["moderator", "speaker", "member"],
+  "whep.play": ["moderator", "speaker", "member", "viewer"],
+  "publish.microphone": { lobby: ["moderator", "speaker", "member"], hall: ["moderator", "speaker"], stage: ["moderator", "speaker"], interview: ["moderator", "speaker", "member"], desk: ["moderator", "speaker", "member"], booth: ["moderator", "speaker", "member"], table: ["moderator", "speaker", "member"] },
+  "publish.camera": { lobby: ["moderator", "speaker", "member"], hall: ["moderator", "speaker"], stage: ["moderator", "speaker"], interview: ["moderator", "speaker", "member"], desk: ["moderator", "speaker", "member"], booth: ["moderator", "speaker", "member"], table: ["moderator", "speaker", "member"] },
+  "publish.screen": { lobby: ["moderator", "speaker", "member"], hall: ["moderator", "speaker"], stage: ["moderator", "speaker"], interview: ["moderator", "speaker", "member"], desk: ["moderator", "speaker", "member"], booth: ["moderator", "speaker", "member"], table: ["moderator", "speaker", "member"] },
+  "publish.screen_audio": { lobby: ["moderator", "speaker", "member"], hall: ["moderator", "speaker"], stage: ["moderator", "speaker"], interview: ["moderator", "speaker", "member"], desk: ["moderator", "speaker", "member"], booth: ["moderator", "speaker", "member"], table: ["moderator", "speaker", "member"] },
+};
