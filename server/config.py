@@ -202,7 +202,18 @@ def _own_origins(values: dict[str, Any]) -> tuple[str, ...]:
     return (values.get("public_url", ""),)
 
 
-def own_addresses(_: object = None) -> tuple[str, ...]:
+def _media_addresses(values: dict[str, Any]) -> tuple[str, ...]:
+    """What the media port can be reached at: the address it is bound to, or all of that family."""
+    bound = ipaddress.ip_address(values.get("media_host", "0.0.0.0"))  # noqa: S104
+    if not bound.is_unspecified:
+        return (str(bound),)
+    found = own_addresses()
+    if bound.version == 6:
+        return found
+    return tuple(a for a in found if "." in a) or ("127.0.0.1",)
+
+
+def own_addresses() -> tuple[str, ...]:
     """List this machine's addresses that others may reach, else its loopback address."""
     found = [
         ipaddress.ip_address(ip.ip if isinstance(ip.ip, str) else ip.ip[0])
@@ -232,7 +243,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("secret", "secret", "made once, kept in the data folder", "Key that signs entry tokens, at least 32 bytes, the same on all nodes.", _secret, lambda _: None, secret=True),
     Setting("media_host", "address", "0.0.0.0", "Address the media port is bound to.", _address, lambda _: "0.0.0.0"),  # noqa: S104
     Setting("media_port", "port", "7882", "UDP port for all sound and picture; 0 takes a free one. Open it in the firewall.", _between(0, 65535), lambda _: 7882),
-    Setting("media_addresses", "addresses", "this machine's", "IP addresses, separated by commas, that browsers send media to; the public one behind NAT.", _many(_address), own_addresses),
+    Setting("media_addresses", "addresses", "this machine's", "IP addresses, separated by commas, that browsers send media to; the public one behind NAT.", _many(_address), _media_addresses),
     Setting("turn_urls", "URLs", "none", "STUN and TURN servers, separated by commas, for networks that block UDP: turn:host:3478?transport=tcp.", _many(_turn_url), lambda _: ()),
     Setting("turn_secret", "secret", "none", "Secret shared with the TURN server (coturn's static-auth-secret), for short-lived credentials.", _secret, lambda _: None, secret=True),
     Setting("log_level", "word", "info", "Least grave messages to log: debug, info, warning or error.", _one_of("debug", "info", "warning", "error"), lambda _: "info"),
