@@ -1,23 +1,97 @@
 """SRTP and SRTCP (RFC 3711, RFC 7714) on libsrtp through pylibsrtp's binding.
 
 Works in place on the caller's memory. Failures are counted values, never
-exceptions. One of two places that touch private names of pylibsrtp.
+exceptions. One of two places that touch private names: of pylibsrtp, its binding
+(``ffi``, ``lib``) and ``Session._srtp``.
 """
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
-from typing import Self
+from dataclasses import dataclass
+from typing import Any, Self
+
+from pylibsrtp import Policy, Session, ffi, lib
+
+Buffer = bytes | bytearray | memoryview
+
+MAX_PLAIN_BYTES = 1472
+"""With tag and index a packet stays within 1500 bytes, which every receiver here takes."""
+MAX_SSRCS = 128
+MAX_RELAY_SSRCS = 8192
+REPLAY_WINDOW = 1024
+
+AUTH_FAILED = 7
+REPLAYED = (9, 10)
+"""libsrtp's ``srtp_err_status_t``."""
+
+_CHAR_P = ffi.typeof("char *")
+_ssrc_of = struct.Struct("!I").unpack_from
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A protection profile (RFC 5764 §4.1.2, RFC 7714 §14.2)."""
+
+    name: str
+    libsrtp: int
+    key_bytes: int
+    salt_bytes: int
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile("SRTP_AEAD_AES_128_GCM", Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 16, 12),
+        Profile("SRTP_AEAD_AES_256_GCM", Policy.SRTP_PROFILE_AEAD_AES_256_GCM, 32, 12),
+        Profile("SRTP_AES128_CM_SHA1_80", Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 16, 14),
+    )
+}
+"""By OpenSSL's names, the best for us first."""
+
+RELAY_PROFILE = PROFILES["SRTP_AEAD_AES_256_GCM"]
+
+
+@dataclass(frozen=True)
+class SrtpKeys:
+    """Master key and salt together, for what we send and what we receive."""
+
+    profile: Profile
+    tx: bytes
+    rx: bytes
 
 
 class SrtpSession:
     """Both directions of one peer or relay link.
 
     Attributes:
+        profile: name of the protection profile.
         counters: ``replayed``, ``unauthentic``, ``malformed``, ``oversized``, ``too_many_ssrcs``.
     """
 
-    counters: Counter[str]
+    def __init__(
+        self,
+        keys: SrtpKeys,
+        counters: Counter[str] | None = None,
+        max_ssrcs: int = MAX_SSRCS,
+    ) -> None:
+        """Args:
+        max_ssrcs: of the peer; further ones are dropped.
+
+        Raises:
+            ValueError: a key of the wrong length.
+        """
+        self.profile = keys.profile.name
+        self.counters: Counter[str] = Counter() if counters is None else counters
+        self._max_ssrcs = max_ssrcs
+        self._ssrcs: set[int] = set()
+        self._size = ffi.new("int *")
+        self._sessions = (
+            _session(keys.profile, keys.tx, Policy.SSRC_ANY_OUTBOUND),
+            _session(keys.profile, keys.rx, Policy.SSRC_ANY_INBOUND),
+        )
+        self._tx, self._rx = (session._srtp[0] for session in self._sessions)
 
     @classmethod
     def for_relay(cls, tx_key: bytes, rx_key: bytes) -> Self:
@@ -26,27 +100,91 @@ class SrtpSession:
         Raises:
             ValueError: a key of another length.
         """
-        raise NotImplementedError
+        return cls(SrtpKeys(RELAY_PROFILE, tx_key, rx_key), max_ssrcs=MAX_RELAY_SSRCS)
 
-    def protect(self, packet: bytes | bytearray | memoryview) -> bytes | None:
+    def protect(self, packet: Buffer) -> bytes | None:
         """The RTP packet encrypted; None if it cannot be sent."""
-        raise NotImplementedError
+        return self._protected(lib.srtp_protect, packet)
 
-    def protect_rtcp(self, packet: bytes | bytearray | memoryview) -> bytes | None:
-        raise NotImplementedError
+    def protect_rtcp(self, packet: Buffer) -> bytes | None:
+        """The compound RTCP packet encrypted; None if it cannot be sent."""
+        return self._protected(lib.srtp_protect_rtcp, packet)
+
+    def protect_at(self, address: int, packet: Buffer) -> int:
+        """Writes the encrypted RTP packet to memory (1500 bytes); its size, 0 if it cannot be sent."""
+        return self._seal(lib.srtp_protect, ffi.cast(_CHAR_P, address), packet)
+
+    def protect_rtcp_at(self, address: int, packet: Buffer) -> int:
+        return self._seal(lib.srtp_protect_rtcp, ffi.cast(_CHAR_P, address), packet)
 
     def unprotect(self, packet: bytearray | memoryview) -> bytes | None:
         """The RTP packet decrypted (overwrites its argument); None if it is not to be believed."""
-        raise NotImplementedError
+        return self._open(lib.srtp_unprotect, packet, 8)
 
     def unprotect_rtcp(self, packet: bytearray | memoryview) -> bytes | None:
-        raise NotImplementedError
+        """The compound RTCP packet decrypted, as ``unprotect``."""
+        return self._open(lib.srtp_unprotect_rtcp, packet, 4)
 
     def forget(self, ssrc: int) -> None:
         """Drops the state of an SSRC that will not be used again, in both directions."""
-        raise NotImplementedError
+        self._ssrcs.discard(ssrc)
+        swapped = int.from_bytes(struct.pack("=I", ssrc), "big")
+        lib.srtp_remove_stream(self._tx, swapped)
+        lib.srtp_remove_stream(self._rx, swapped)
+
+    def _protected(self, function: Any, packet: Buffer) -> bytes | None:
+        room = ffi.new("char[]", 1500)
+        size = self._seal(function, room, packet)
+        return bytes(ffi.buffer(room, size)) if size else None
+
+    def _seal(self, function: Any, pointer: Any, packet: Buffer) -> int:
+        size = len(packet)
+        if size > MAX_PLAIN_BYTES:
+            self.counters["oversized"] += 1
+            return 0
+        ffi.memmove(pointer, packet, size)
+        self._size[0] = size
+        if function(self._tx, pointer, self._size):
+            self.counters["malformed"] += 1
+            return 0
+        return int(self._size[0])
+
+    def _open(self, function: Any, packet: bytearray | memoryview, ssrc_at: int) -> bytes | None:
+        size = len(packet)
+        if size < 12:
+            self.counters["malformed"] += 1
+            return None
+        ssrc = _ssrc_of(packet, ssrc_at)[0]
+        if ssrc not in self._ssrcs and len(self._ssrcs) >= self._max_ssrcs:
+            self.counters["too_many_ssrcs"] += 1
+            return None
+        self._size[0] = size
+        status = function(self._rx, ffi.from_buffer(packet, require_writable=True), self._size)
+        if status:
+            self.counters[
+                "replayed"
+                if status in REPLAYED
+                else "unauthentic"
+                if status == AUTH_FAILED
+                else "malformed"
+            ] += 1
+            return None
+        self._ssrcs.add(ssrc)
+        return bytes(packet[: self._size[0]])
 
 
-def is_rtcp(packet: bytes | bytearray | memoryview) -> bool:
-    """RFC 5761 §4: payload types 192 to 223 of the second byte are RTCP."""
+def is_rtcp(packet: Buffer) -> bool:
+    """RFC 5761 §4: payload types 192 to 223 of the second byte are RTCP. At least 2 bytes."""
     return 192 <= packet[1] <= 223
+
+
+def _session(profile: Profile, key: bytes, ssrcs: int) -> Session:
+    if len(key) != profile.key_bytes + profile.salt_bytes:
+        raise ValueError(
+            f"{profile.name} needs {profile.key_bytes + profile.salt_bytes} bytes of key and salt,"
+            f" not {len(key)}"
+        )
+    policy = Policy(key=key, ssrc_type=ssrcs, srtp_profile=profile.libsrtp)
+    policy.allow_repeat_tx = True
+    policy.window_size = REPLAY_WINDOW
+    return Session(policy)

@@ -5,24 +5,39 @@ No await per packet, no task per peer. Knows no track, codec or header extension
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from typing import Protocol
 
-from media.dtls import Certificate
-from media.parameters import DtlsRole, IceCredentials, TransportParameters
+from media.dtls import Certificate, DtlsSession, is_dtls
+from media.ice import IceLite
+from media.parameters import DtlsRole, Fingerprint, IceCredentials, TransportParameters
 from media.rpc import PeerState
-from media.udp import MediaPort
+from media.srtp import SrtpKeys, SrtpSession, is_rtcp
+from media.udp import Address, Buffer, MediaPort, Path
+
+RTP_FIRST = range(128, 192)
+
+
+class IceAgent(Protocol):
+    """What a transport needs of ICE, lite or not."""
+
+    local: IceCredentials
+    path: Path | None
+
+    def restart(self) -> IceCredentials: ...
+
+    def close(self) -> None: ...
 
 
 class Transport:
     """The transport of one peer.
 
     Attributes:
-        state: ``connecting`` from the start; each later state is reported once.
+        state: ``connecting`` from the start; each state is reported once.
         srtp_profile: name of the profile in use, "" before the handshake ends.
+        counters: packets dropped, by reason.
     """
-
-    state: PeerState
-    srtp_profile: str
 
     def __init__(
         self,
@@ -36,13 +51,26 @@ class Transport:
         """Args:
         on_rtp, on_rtcp: a decrypted packet and when it came (``loop.time()``).
         on_state: the new state and why, "" when all is well. ``connecting`` is
-            reported when the peer's first authenticated check arrives.
+            reported when the peer's first authenticated check arrives; ``failed``
+            and ``closed`` are final, and the port is let go by then.
         """
-        raise NotImplementedError
+        self.state: PeerState = "connecting"
+        self.srtp_profile = ""
+        self.counters: Counter[str] = Counter()
+        self._port = port
+        self._certificate = certificate
+        self._on_rtp = on_rtp
+        self._on_rtcp = on_rtcp
+        self._on_state = on_state
+        self._peer: tuple[tuple[Fingerprint, ...], DtlsRole] | None = None
+        self._dtls: DtlsSession | None = None
+        self._srtp: SrtpSession | None = None
+        self._early: bytes | None = None
+        self._ice: IceAgent = self._open_ice()
 
     @property
     def local_parameters(self) -> TransportParameters:
-        raise NotImplementedError
+        return TransportParameters(self._ice.local, (self._certificate.fingerprint,))
 
     def connect(self, remote: TransportParameters, role: DtlsRole) -> None:
         """Takes the peer's description and our DTLS role. Repeating it (renegotiation) changes
@@ -51,23 +79,121 @@ class Transport:
         Raises:
             ValueError: the fingerprints or the role changed.
         """
-        raise NotImplementedError
+        peer = (remote.fingerprints, role)
+        if self._peer is None:
+            self._peer = peer
+            self._start_dtls()
+        elif self._peer != peer:
+            raise ValueError("the peer changed its certificate or DTLS role: open a new connection")
 
     def restart_ice(self) -> IceCredentials:
         """New local credentials for the next description; the path in use stays until checked anew."""
-        raise NotImplementedError
+        return self._ice.restart()
 
-    def send_rtp(self, packet: bytes | bytearray | memoryview) -> bool:
+    def send_rtp(self, packet: Buffer) -> bool:
         """Protects and sends; False (and counted) if not connected or too long."""
-        raise NotImplementedError
+        path, srtp = self._ice.path, self._srtp
+        if srtp is None or path is None:
+            self.counters["sent_unconnected"] += 1
+            return False
+        burst = path.burst
+        size = srtp.protect_at(burst.reserve(), packet)
+        if size:
+            burst.commit(path, size)
+        return size > 0
 
-    def send_rtcp(self, packet: bytes | bytearray | memoryview) -> bool:
-        raise NotImplementedError
+    def send_rtcp(self, packet: Buffer) -> bool:
+        """As ``send_rtp``, for a compound RTCP packet."""
+        path, srtp = self._ice.path, self._srtp
+        if srtp is None or path is None:
+            self.counters["sent_unconnected"] += 1
+            return False
+        burst = path.burst
+        size = srtp.protect_rtcp_at(burst.reserve(), packet)
+        if size:
+            burst.commit(path, size)
+        return size > 0
 
     def forget_ssrc(self, ssrc: int) -> None:
         """An SSRC, theirs or ours, that will not be used again."""
-        raise NotImplementedError
+        if self._srtp is not None:
+            self._srtp.forget(ssrc)
 
     def close(self, reason: str = "") -> None:
         """Says goodbye to the peer and lets go of the port. Closing twice is fine."""
-        raise NotImplementedError
+        if self.state != "closed":
+            self._release()
+            self._report("closed", reason)
+
+    def _open_ice(self) -> IceAgent:
+        return IceLite(
+            self._port, handler=self._receive, on_path=self._on_path, on_failed=self._fail
+        )
+
+    def _on_path(self, path: Path) -> None:
+        if self._dtls is None and self.state == "connecting":
+            self._on_state("connecting", "")
+            self._start_dtls()
+
+    def _start_dtls(self) -> None:
+        if self._dtls is not None or self._peer is None or self._ice.path is None:
+            return
+        fingerprints, role = self._peer
+        self._dtls = DtlsSession(
+            self._certificate,
+            role,
+            fingerprints,
+            send=self._send_dtls,
+            on_keys=self._on_keys,
+            on_failed=self._fail,
+            on_closed=lambda: self.close("the peer closed the connection"),
+        )
+        if self._early is not None:
+            self._dtls.receive(self._early)
+            self._early = None
+
+    def _receive(self, datagram: memoryview, address: Address, now: float) -> None:
+        """Tells packets apart by their first byte (RFC 7983 §7)."""
+        first = datagram[0]
+        if first in RTP_FIRST and len(datagram) > 1:
+            srtp = self._srtp
+            if srtp is None:
+                self.counters["early"] += 1
+            elif is_rtcp(datagram):
+                packet = srtp.unprotect_rtcp(datagram)
+                if packet is not None:
+                    self._on_rtcp(packet, now)
+            else:
+                packet = srtp.unprotect(datagram)
+                if packet is not None:
+                    self._on_rtp(packet, now)
+        elif not is_dtls(first):
+            self.counters["unknown_kind"] += 1
+        elif self._dtls is None:
+            self._early = bytes(datagram)
+        elif not self._dtls.receive(datagram):
+            self.counters["dtls_refused"] += 1
+
+    def _send_dtls(self, datagram: bytes) -> None:
+        if self._ice.path is not None:
+            self._ice.path.send(datagram)
+
+    def _on_keys(self, keys: SrtpKeys) -> None:
+        self._srtp = SrtpSession(keys, self.counters)
+        self.srtp_profile = self._srtp.profile
+        self._report("connected", "")
+
+    def _fail(self, reason: str) -> None:
+        if self.state in ("connecting", "connected"):
+            self._release()
+            self._report("failed", reason)
+
+    def _release(self) -> None:
+        if self._dtls is not None:
+            self._dtls.close()
+        self._ice.close()
+        self._srtp = None
+
+    def _report(self, state: PeerState, reason: str) -> None:
+        self.state = state
+        self._on_state(state, reason)
