@@ -29,7 +29,7 @@ class MediaLink:
 
     def __init__(self) -> None:
         self._client: RpcClient | None = None
-        self._handlers: dict[type[Notice], Callable[[Any], None]] = {}
+        self._handlers: dict[type[Notice], list[Callable[[Any], None]]] = {}
         self.starts = 0
         self.info: rpc.WorkerInfo | None = None
 
@@ -48,13 +48,12 @@ class MediaLink:
         self._client = None
 
     def on(self, notice: type[_N], handler: Callable[[_N], None]) -> None:
-        """Hand notices of that kind to ``handler``, which must not wait."""
-        self._handlers[notice] = handler
+        """Hand notices of that kind to ``handler`` too; it must not wait."""
+        self._handlers.setdefault(notice, []).append(handler)
 
     def take(self, notice: Notice) -> None:
         """Deliver a worker's notice."""
-        handler = self._handlers.get(type(notice))
-        if handler is not None:
+        for handler in self._handlers.get(type(notice), ()):
             handler(notice)
 
     async def publisher_offer(self, request: rpc.PublisherOffer) -> rpc.PublisherAnswer:

@@ -21,8 +21,9 @@ import structlog
 from media import rpc
 from media.framing import RpcError
 from rooms.ids import NodeId, RoomId
+from server.realtime.scope import Scope
 from server.signalling.media_link import MediaLink
-from server.signalling.reconcile import Steps, Tasks
+from server.signalling.reconcile import Steps
 
 REPEAT_S = 2.0
 LINGER_S = 5.0
@@ -114,14 +115,14 @@ class Neighbour:
         them: NodeId,
         link: MediaLink,
         say: Callable[[NodeId, dict[str, Any]], Awaitable[None]],
-        tasks: Tasks,
+        scope: Scope,
     ) -> None:
         self._us = us
         self._them = them
         self._keeper = us < them
         self._link = link
         self._say = say
-        self._steps = Steps(tasks, f"relay link to {them}", self._step)
+        self._steps = Steps(scope, f"relay link to {them}", self._step)
         self._starts = 0
         self._run = ""
         self._alive = True
@@ -241,9 +242,7 @@ class Neighbour:
         if self._open.received != self._mine.wanted:
             await self._receive(self._open, dict(self._mine.wanted))
         if self._open.sent != theirs.wants:
-            await self._link.relay_send(
-                rpc.RelaySend(link=self.link_id, tracks=dict(theirs.wants))
-            )
+            await self._link.relay_send(rpc.RelaySend(link=self.link_id, tracks=dict(theirs.wants)))
             self._open.sent = theirs.wants
         if not self._open.up and now - self._open.since > SILENT_WARNING_S:
             if not self._open.warned:
@@ -323,9 +322,7 @@ class Neighbour:
             return
         asking = (changed or repeat) and not self._settled
         self._said, self._said_at, self._answer_due = state, now, False
-        await self._say(self._them, msgspec.to_builtins(
-            msgspec.structs.replace(state, ask=asking), builtin_types=(bytes,)
-        ))  # fmt: skip
+        await self._say(self._them, msgspec.to_builtins(msgspec.structs.replace(state, ask=asking)))
 
     @property
     def _settled(self) -> bool:

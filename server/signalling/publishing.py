@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
@@ -22,8 +23,8 @@ from rooms.live import Kind, Live, Source, Track
 from rooms.permissions import allows
 from rooms.signals import MediaState
 from server.realtime.live import LiveRooms
-from server.realtime.mirror import RoomMirror
 from server.realtime.records import TrackRecord
+from server.realtime.scope import Scope
 from server.realtime.sessions import Session
 from server.signalling.media_link import MediaLink, room_error
 from server.tokens import Grant
@@ -34,6 +35,7 @@ KINDS = {
     Source.CAMERA: Kind.VIDEO,
     Source.SCREEN: Kind.VIDEO,
 }
+RETRY_S = 1.0
 WORKER = 0
 """Index of this node's only worker."""
 
@@ -60,24 +62,25 @@ def refusal(grant: Grant, live: Live, source: Source) -> RoomError | None:
 class Publisher:
     """The publishing half of a session.
 
-    Owner: the session's entry in ``Peers``. Invariant: ``records`` are the tracks of the
-    peer that is open now and that the room was told of. Offers, retractions and
-    closing take turns.
+    Owner: the session's entry in ``Peers``. Invariant: ``records`` (which are
+    ``session.tracks``) are the tracks of the peer that is open now and that the
+    room was told of. Offers, retractions and closing take turns.
     """
 
     def __init__(
         self,
         session: Session,
-        mirror: RoomMirror,
         link: MediaLink,
         live: LiveRooms,
         node: NodeId,
+        scope: Scope,
     ) -> None:
         self._session = session
-        self._mirror = mirror
+        self._mirror = session.mirror
         self._link = link
         self._live = live
         self._node = node
+        self._scope = scope
         self._turn = asyncio.Lock()
         self._opened = 0
         self._starts = 0
@@ -85,7 +88,7 @@ class Publisher:
         self._mids: dict[str, TrackId] = {}
         self._closed = False
         self.peer: str | None = None
-        self.records: dict[TrackId, TrackRecord] = {}
+        self.records: dict[TrackId, TrackRecord] = session.tracks
 
     async def offer(self, sdp: str, offered: list[OfferedTrack]) -> tuple[str, list[Track]]:
         """Publish (or renegotiate, or restart ICE of) the named m-lines; others end.
@@ -154,15 +157,14 @@ class Publisher:
             await self._drop()
 
     async def close(self) -> None:
-        """End for good."""
+        """End for good. The tracks leave the room with the session."""
         self._closed = True
-        await self.end()
+        async with self._turn:
+            await self._close_peer()
 
     async def _prepare(self, sdp: str) -> None:
         origin = _origin(sdp)
-        if self.peer is not None and (
-            origin != self._origin or self._starts != self._link.starts
-        ):
+        if self.peer is not None and (origin != self._origin or self._starts != self._link.starts):
             await self._drop()
         self._origin = origin
 
@@ -190,7 +192,7 @@ class Publisher:
             self.peer, self._starts = peer, starts
             self._opened += 1
         if self._closed:
-            await self._drop()
+            await self._close_peer()
             raise RoomError(Code.NOT_JOINED, "This session has ended. Enter the room again.")
         return answer
 
@@ -210,8 +212,10 @@ class Publisher:
         await self._unpublish(self.records.keys() - accepted.keys())
         for track_id, info in accepted.items():
             known = self.records.get(track_id)
-            if known is not None and known.info == info:
-                continue
+            if known is not None:
+                if known.info == info:
+                    continue
+                await self._unpublish([track_id])
             record = TrackRecord(
                 track=self._public(track_id, info, wish(track_id)),
                 session=self._session.id,
@@ -261,21 +265,40 @@ class Publisher:
                 raise
 
     async def _drop(self) -> None:
+        await self._close_peer()
+        await self._unpublish(self.records)
+
+    async def _close_peer(self) -> None:
         peer, self.peer = self.peer, None
         self._mids = {}
-        if peer is not None and self._starts == self._link.starts:
-            try:
-                await self._link.peer_close(peer)
-            except RpcError as error:
-                if error.code != "gone":
-                    raise
-        await self._unpublish(list(self.records))
+        if peer is None or self._starts != self._link.starts:
+            return
+        try:
+            await self._link.peer_close(peer)
+        except RpcError as error:
+            if error.code != "gone":
+                raise
 
     async def _unpublish(self, tracks: Iterable[TrackId]) -> None:
         for track in list(tracks):
-            self._mids = {mid: t for mid, t in self._mids.items() if t != track}
             del self.records[track]
-            await self._live.unpublish_track(self._session.room, track)
+            try:
+                await self._live.unpublish_track(self._session.room, track)
+            except RoomError as error:
+                if error.code is not Code.UNAVAILABLE:
+                    raise
+                self._scope.spawn(self._unpublish_later(track))
+
+    async def _unpublish_later(self, track: TrackId) -> None:
+        """Keep trying while Redis is away; the session's end takes the track too."""
+        while not self._session.closed:
+            await asyncio.sleep(RETRY_S)
+            try:
+                await self._live.unpublish_track(self._session.room, track)
+                return
+            except RoomError as error:
+                if error.code is not Code.UNAVAILABLE:
+                    raise
 
     def _same(self, mid: str, source: Source) -> TrackId | None:
         track = self._mids.get(mid)
@@ -292,8 +315,11 @@ class Publisher:
 
 
 def new_track_id() -> TrackId:
-    """Make an id nobody can guess."""
-    return TrackId(f"t_{secrets.token_hex(16)}")
+    """Make an id nobody can guess, and that sorts after those made earlier on any node.
+
+    48 bits of milliseconds, then 128 random bits.
+    """
+    return TrackId(f"t_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(16)}")
 
 
 def _origin(sdp: str) -> str:

@@ -18,9 +18,10 @@ from media import rpc
 from rooms.ids import NodeId, RoomId, TrackId
 from server.realtime.nodes import Nodes
 from server.realtime.records import TrackRecord
+from server.realtime.scope import Scope
 from server.signalling.media_link import MediaLink
 from server.signalling.neighbour import Neighbour, Wanted
-from server.signalling.reconcile import Steps, Tasks
+from server.signalling.reconcile import Steps
 
 KIND = "relay.sync"
 TICK_S = 1.0
@@ -41,24 +42,23 @@ class Relays:
 
     def __init__(
         self,
-        node: NodeId,
         nodes: Nodes,
         link: MediaLink,
         find_record: Callable[[RoomId, TrackId], TrackRecord | None],
-        tasks: Tasks,
+        scope: Scope,
     ) -> None:
-        self._node = node
+        self._node = nodes.me.id
         self._nodes = nodes
         self._link = link
         self._find_record = find_record
-        self._tasks = tasks
+        self._scope = scope
         self._wants: dict[str, tuple[RoomId, list[rpc.WantedTrack]]] = {}
         self._neighbours: dict[NodeId, Neighbour] = {}
         self._alive: frozenset[NodeId] = frozenset()
-        self._steps = Steps(tasks, "relays", self._step)
+        self._steps = Steps(scope, "relays", self._step)
         nodes.on(KIND, self._hear)
         link.on(rpc.RelayStateNotice, self._relay_state)
-        tasks.spawn(self._tick(), "relay clock")
+        scope.spawn(self._tick())
 
     def want(self, owner: str, room: RoomId, wants: list[rpc.WantedTrack]) -> None:
         """Say the whole of what ``owner`` (a peer) wants to receive; an empty list ends it."""
@@ -123,7 +123,7 @@ class Relays:
         for name in wanted:
             self._neighbour(name)
         if self._neighbours:
-            self._alive = frozenset(record.id for record in await self._nodes.alive())
+            self._alive = frozenset(record.id for record in self._nodes.alive())
         for name, neighbour in list(self._neighbours.items()):
             neighbour.set(wanted.get(name, {}), self._published, alive=name in self._alive)
 
@@ -133,7 +133,7 @@ class Relays:
     def _neighbour(self, name: NodeId) -> Neighbour:
         neighbour = self._neighbours.get(name)
         if neighbour is None:
-            neighbour = Neighbour(self._node, name, self._link, self._say, self._tasks)
+            neighbour = Neighbour(self._node, name, self._link, self._say, self._scope)
             self._neighbours[name] = neighbour
         return neighbour
 

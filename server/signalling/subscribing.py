@@ -14,10 +14,10 @@ from rooms.errors import Code, RoomError
 from rooms.ids import TrackId
 from rooms.live import Kind
 from rooms.signals import MediaOffer, ReceivedTrack
-from server.realtime.mirror import RoomMirror
+from server.realtime.scope import Scope
 from server.realtime.sessions import Session
 from server.signalling.media_link import MediaLink, room_error
-from server.signalling.reconcile import Steps, Tasks
+from server.signalling.reconcile import Steps
 from server.signalling.relays import Relays
 
 
@@ -32,23 +32,23 @@ class Subscriber:
     def __init__(
         self,
         session: Session,
-        mirror: RoomMirror,
         link: MediaLink,
         relays: Relays,
-        tasks: Tasks,
+        scope: Scope,
     ) -> None:
         self._session = session
-        self._mirror = mirror
+        self._mirror = session.mirror
         self._link = link
         self._relays = relays
-        self._steps = Steps(tasks, f"subscriber of {session.id}", self._step)
+        self._steps = Steps(scope, f"subscriber of {session.id}", self._step)
         self._wish: MediaView | None = None
         self._opened = 0
         self._starts = 0
-        self._peer: str | None = None
+        self.peer: str | None = None
         self._applied: list[rpc.WantedTrack] = []
         self._base = 0
         self._generation = 0
+        self._unanswered: MediaOffer | None = None
         self._anew_due = False
         self._waiting = False
         self._closed = False
@@ -64,6 +64,9 @@ class Subscriber:
                 Code.FORBIDDEN, "Your token does not let you watch or listen. Ask for another."
             )
         self._wish = wish
+        if self._unanswered is not None:
+            # The client asks again, so the offer may have been lost with its socket.
+            self._session.signal(self._unanswered)
         self.wake()
 
     def wake(self) -> None:
@@ -77,12 +80,13 @@ class Subscriber:
         Raises:
             RoomError: BAD_SDP, NOT_FOUND or UNAVAILABLE.
         """
-        if self._peer is None or command.generation != self._generation:
+        if self.peer is None or command.generation != self._generation:
             return
+        self._unanswered = None
         try:
             await self._link.subscriber_answer(
                 rpc.SubscriberAnswer(
-                    peer=self._peer, generation=command.generation - self._base, sdp=command.sdp
+                    peer=self.peer, generation=command.generation - self._base, sdp=command.sdp
                 )
             )
         except RpcError as error:
@@ -94,11 +98,11 @@ class Subscriber:
         Raises:
             RoomError: UNAVAILABLE.
         """
-        if anew or self._peer is None or self._starts != self._link.starts:
+        if anew or self.peer is None or self._starts != self._link.starts:
             await self._abandon()
             self.wake()
             return
-        peer = self._peer
+        peer = self.peer
         try:
             offer = await self._link.subscriber_restart(
                 rpc.SubscriberRestart(peer=peer, anew=False)
@@ -109,7 +113,7 @@ class Subscriber:
             await self._abandon()
             self.wake()
             return
-        if peer == self._peer:
+        if peer == self.peer:
             self._tell(offer)
 
     def failed(self) -> None:
@@ -119,7 +123,7 @@ class Subscriber:
 
     def offered(self, offer: rpc.SubscriberOffer) -> None:
         """The worker made an offer on its own: a wanted track appeared."""
-        if offer.peer == self._peer:
+        if offer.peer == self.peer:
             self._tell(offer)
 
     async def close(self) -> None:
@@ -133,7 +137,7 @@ class Subscriber:
 
     async def _abandon(self) -> None:
         """Let go of the peer; the next one needs a new connection at the client."""
-        peer, same_worker = self._peer, self._starts == self._link.starts
+        peer, same_worker = self.peer, self._starts == self._link.starts
         self._forget()
         if peer is not None and same_worker:
             try:
@@ -144,7 +148,8 @@ class Subscriber:
 
     def _forget(self) -> None:
         self._anew_due = self._anew_due or self._generation > 0
-        self._peer = None
+        self._unanswered = None
+        self.peer = None
         self._applied = []
         self._waiting = False
 
@@ -154,20 +159,20 @@ class Subscriber:
             return
         wants = self._wants(wish)
         self._relays.want(self._key, self._session.room, wants)
-        if self._peer is not None and self._starts != self._link.starts:
+        if self.peer is not None and self._starts != self._link.starts:
             self._forget()
         if wants == self._applied or self._waiting:
             return
-        if self._peer is None:
+        if self.peer is None:
             self._opened += 1
             self._base = self._generation
             self._starts = self._link.starts
-            self._peer = f"{self._key}/{self._opened}"
-        peer = self._peer
+            self.peer = f"{self._key}/{self._opened}"
+        peer = self.peer
         offer = await self._link.subscriber_set(
             rpc.SubscriberSet(peer=peer, room=self._session.room, wants=wants)
         )
-        if self._peer != peer:  # closed, restarted or lost meanwhile
+        if self.peer != peer:  # closed, restarted or lost meanwhile
             return
         self._applied = wants
         self._tell(offer)
@@ -196,15 +201,13 @@ class Subscriber:
         if not offer.sdp or generation <= self._generation:
             return  # nothing new, or overtaken by a later offer
         self._generation = generation
-        self._session.signal(
-            MediaOffer(
-                generation=generation,
-                sdp=offer.sdp,
-                tracks=[
-                    ReceivedTrack(mid=mid, track=TrackId(track))
-                    for mid, track in offer.tracks.items()
-                ],
-                anew=offer.anew or self._anew_due,
-            )
+        self._unanswered = MediaOffer(
+            generation=generation,
+            sdp=offer.sdp,
+            tracks=[
+                ReceivedTrack(mid=mid, track=TrackId(track)) for mid, track in offer.tracks.items()
+            ],
+            anew=offer.anew or self._anew_due,
         )
         self._anew_due = False
+        self._session.signal(self._unanswered)

@@ -1,0 +1,104 @@
+"""WHIP and WHEP sessions as their URLs name them: who made them, how they restart, when they end.
+
+An endpoint is the HTTP face of one peer of one room session. It ends with that
+session, whoever ends it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+from media import rpc
+from media.framing import RpcError
+from rooms.errors import Code, RoomError
+from server.realtime.sessions import Session
+from server.signalling.fragment import Fragment, build, credentials_of
+from server.signalling.media_link import MediaLink, room_error
+from server.tokens import Grant
+
+
+def _new_etag() -> str:
+    return secrets.token_hex(8)
+
+
+@dataclass
+class Endpoint:
+    """One WHIP or WHEP session.
+
+    Attributes:
+        id: last part of its URL, 128 random bits.
+        etag: names the ICE session; changes with each restart (RFC 9725 §4.3.1).
+        remote: the client's credentials in the present ICE session.
+    """
+
+    session: Session
+    peer: str
+    answer: str
+    remote: Fragment
+    id: str = field(default_factory=lambda: secrets.token_hex(16))
+    etag: str = field(default_factory=_new_etag)
+
+
+class Endpoints:
+    """The sessions of one protocol on this node. Owner: Encoders or Players."""
+
+    def __init__(self, link: MediaLink) -> None:
+        self._link = link
+        self._by_id: dict[str, Endpoint] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def add(self, session: Session, peer: str, *, offer: str, answer: str) -> Endpoint:
+        """Give a session its URL until it closes.
+
+        Raises:
+            RoomError: UNAVAILABLE, it has closed already.
+        """
+        if session.closed:
+            raise RoomError(
+                Code.UNAVAILABLE, "The session ended while it began. Try again.", retry_after_s=1.0
+            )
+        endpoint = Endpoint(session, peer, answer, credentials_of(offer))
+        self._by_id[endpoint.id] = endpoint
+
+        async def forget(_: Session, __: str) -> None:
+            self._by_id.pop(endpoint.id, None)
+
+        session.on_close(forget)
+        return endpoint
+
+    def find(self, endpoint_id: str, grant: Grant) -> Endpoint:
+        """Look up a session for the person who made it.
+
+        Raises:
+            RoomError: NOT_FOUND or FORBIDDEN.
+        """
+        endpoint = self._by_id.get(endpoint_id)
+        if endpoint is None:
+            raise RoomError(Code.NOT_FOUND, "This session has ended. Start a new one.")
+        session = endpoint.session
+        if grant.identity != session.identity or not grant.opens(session.room):
+            raise RoomError(
+                Code.FORBIDDEN, "This session was made with another token. Use that one."
+            )
+        return endpoint
+
+    async def restart(self, endpoint: Endpoint, remote: Fragment) -> str:
+        """Restart ICE with the client's new credentials.
+
+        Returns:
+            Our fragment; the endpoint has a new ETag.
+
+        Raises:
+            RoomError: NOT_FOUND or UNAVAILABLE; the session is as before.
+        """
+        try:
+            ours = await self._link.peer_restart(
+                rpc.PeerRestart(peer=endpoint.peer, ufrag=remote.ufrag, pwd=remote.pwd)
+            )
+        except RpcError as error:
+            raise room_error(error) from error
+        endpoint.remote, endpoint.etag = remote, _new_etag()
+        return build(ours, endpoint.answer)

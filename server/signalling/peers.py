@@ -1,0 +1,274 @@
+"""The media commands, and the peers of every local session.
+
+A session gets its publisher and subscriber with its first media command and
+loses them when it closes. The room's events and the worker's notices find their
+way from here to the peers they are about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+
+from media import rpc
+from media.framing import RpcError
+from rooms.commands import MediaAnswer, MediaPublish, MediaRestart, MediaView
+from rooms.errors import Code, RoomError
+from rooms.events import (
+    Event,
+    FloorTaken,
+    ParticipantLeft,
+    ParticipantUpdated,
+    RoleChanged,
+    TrackPublished,
+    TrackUnpublished,
+    TrackUpdated,
+)
+from rooms.ids import Identity, NodeId, RoomId, SessionId, TrackId
+from rooms.signals import MediaPaused, MediaState, SpeakerChanged
+from server.realtime.mirror import RoomMirror
+from server.realtime.scope import Scope
+from server.realtime.service import Realtime
+from server.realtime.sessions import Session
+from server.signalling.media_link import MediaLink, room_error
+from server.signalling.publishing import Publisher
+from server.signalling.relays import Relays
+from server.signalling.subscribing import Subscriber
+
+HOLD = "media.hold"
+"""Node-to-node message: hold back, or let through, a track of yours."""
+
+log = structlog.get_logger("signalling")
+
+
+@dataclass
+class _Entry:
+    """The peers of one session. ``unwatch`` ends its interest in the room's events."""
+
+    session: Session
+    publisher: Publisher
+    subscriber: Subscriber
+    unwatch: Callable[[], None]
+
+
+class Peers:
+    """Fulfils ``rooms.ports.MediaCommands``.
+
+    Owner: Signalling.
+    """
+
+    def __init__(self, realtime: Realtime, link: MediaLink, relays: Relays, scope: Scope) -> None:
+        self._realtime = realtime
+        self._node: NodeId = realtime.nodes.me.id
+        self._link = link
+        self._relays = relays
+        self._scope = scope
+        self._entries: dict[SessionId, _Entry] = {}
+        self._interrupted: list[Session] = []
+        link.on(rpc.PeerStateNotice, self._peer_state)
+        link.on(rpc.SubscriberOfferNotice, self._subscriber_offer)
+        link.on(rpc.PausedNotice, self._paused)
+        link.on(rpc.SpeakersNotice, self._speakers)
+        realtime.nodes.on(HOLD, self._hold_here)
+
+    # Commands.
+
+    async def publish(self, session: Session, command: MediaPublish) -> dict[str, object]:
+        """Take the client's offer of what it sends.
+
+        Raises:
+            RoomError: as ``Publisher.offer``.
+        """
+        sdp, tracks = await self.of(session).publisher.offer(command.sdp, command.tracks)
+        return {"sdp": sdp, "tracks": tracks}
+
+    async def view(self, session: Session, command: MediaView) -> dict[str, object]:
+        """Take the client's wish of what it receives."""
+        self.of(session).subscriber.view(command)
+        return {}
+
+    async def answer(self, session: Session, command: MediaAnswer) -> dict[str, object]:
+        """Take the client's answer to our offer."""
+        await self.of(session).subscriber.answer(command)
+        return {}
+
+    async def restart(self, session: Session, command: MediaRestart) -> dict[str, object]:
+        """Offer anew what the client receives."""
+        await self.of(session).subscriber.restart(command.anew)
+        return {}
+
+    async def hold(self, room: RoomId, track: TrackId, held: bool) -> None:
+        """Hold back a track, or let it through, at the node that has it.
+
+        Raises:
+            RoomError: NOT_FOUND or UNAVAILABLE.
+        """
+        mirror = self._realtime.mirrors.get(room)
+        record = mirror.records.get(track) if mirror is not None else None
+        if record is None:
+            raise RoomError(Code.NOT_FOUND, "This track has ended.")
+        if record.node != self._node:
+            payload = {"track": track, "held": held}
+            await self._realtime.nodes.send(record.node, HOLD, payload)
+            return
+        try:
+            await self._link.track_hold(track, held)
+        except RpcError as error:
+            raise room_error(error) from error
+
+    async def _hold_here(self, sender: NodeId, payload: dict[str, Any]) -> None:
+        try:
+            await self._link.track_hold(str(payload["track"]), bool(payload["held"]))
+        except RpcError as error:
+            log.warning("not held", sender=sender, cause=str(error))
+
+    # Sessions.
+
+    def of(self, session: Session) -> _Entry:
+        """Give a session's peers, made at its first media command.
+
+        Raises:
+            RoomError: NOT_JOINED, it has ended.
+        """
+        entry = self._entries.get(session.id)
+        if entry is None:
+            if session.closed:
+                raise RoomError(Code.NOT_JOINED, "This session has ended. Enter the room again.")
+            entry = _Entry(
+                session,
+                Publisher(session, self._link, self._realtime.live, self._node, self._scope),
+                Subscriber(session, self._link, self._relays, self._scope),
+                session.mirror.watch(lambda mirror, event: self._room_event(session, event)),
+            )
+            self._entries[session.id] = entry
+            session.on_close(self._session_closed)
+        return entry
+
+    async def _session_closed(self, session: Session, reason: str) -> None:
+        entry = self._entries.pop(session.id, None)
+        if entry is None:
+            return
+        entry.unwatch()
+        for close in (entry.publisher.close, entry.subscriber.close):
+            try:
+                await close()
+            except (RoomError, RpcError) as error:
+                # A peer that nobody answers any more fails by itself.
+                log.warning("peer not closed", session=session.id, cause=str(error))
+
+    def _room_event(self, session: Session, event: Event | None) -> None:
+        """Bring one session's peers in line with what changed in its room."""
+        entry = self._entries.get(session.id)
+        if entry is None:
+            return
+        if event is None or isinstance(event, TrackPublished | TrackUnpublished | ParticipantLeft):
+            entry.subscriber.wake()
+        match event:
+            case None:
+                self._review(entry)
+            case FloorTaken(identity=who) | RoleChanged(identity=who) if who == session.identity:
+                self._review(entry)
+            case ParticipantUpdated(participant=person) if person.identity == session.identity:
+                self._review(entry)
+            case TrackPublished(track=track) if track.identity == session.identity:
+                self._supersede(entry, session.mirror, track.id)
+            case TrackUpdated(track=track) if track.id in session.tracks:
+                # Should Redis lose the room, it is restored with the track as it is now.
+                session.tracks[track.id] = replace(session.tracks[track.id], track=track)
+            case _:
+                pass
+
+    def _review(self, entry: _Entry) -> None:
+        if entry.publisher.records:
+            self._scope.spawn(self._take_back(entry))
+
+    async def _take_back(self, entry: _Entry) -> None:
+        if await entry.publisher.review() and entry.session.kind == "whip":
+            await entry.session.close("left")
+
+    def _supersede(self, entry: _Entry, mirror: RoomMirror, newest: TrackId) -> None:
+        """One live track per person and source: the newest, whichever tab it comes from.
+
+        An own track that is not in the room yet comes after ``newest`` and stays.
+        """
+        source = mirror.live.tracks[newest].source if newest in mirror.live.tracks else None
+        for track_id, record in entry.publisher.records.items():
+            older = track_id != newest and track_id in mirror.live.tracks
+            if older and record.track.source == source:
+                if entry.session.kind == "whip":
+                    entry.session.end("replaced")
+                else:
+                    self._scope.spawn(entry.publisher.retract(track_id))
+
+    # The worker.
+
+    def worker_down(self) -> None:
+        """Everything the worker had is gone: encoders end, tabs lose their tracks."""
+        for entry in list(self._entries.values()):
+            if entry.session.kind == "whip":
+                entry.session.end("lost")
+            elif entry.publisher.peer is not None:
+                self._interrupted.append(entry.session)
+                self._scope.spawn(entry.publisher.end())
+
+    def worker_up(self) -> None:
+        """A new worker is ready: offer anew what people receive, ask for what they send."""
+        for entry in self._entries.values():
+            entry.subscriber.wake()
+        for session in self._interrupted:
+            session.signal(MediaState(peer="publisher", state="failed"))
+        self._interrupted.clear()
+
+    def _find(self, peer: str) -> tuple[str, _Entry] | None:
+        half, _, rest = peer.partition("/")
+        entry = self._entries.get(SessionId(rest.partition("/")[0]))
+        return None if entry is None else (half, entry)
+
+    def _peer_state(self, notice: rpc.PeerStateNotice) -> None:
+        found = self._find(notice.peer)
+        if found is None or notice.state == "connecting":
+            return
+        half, entry = found
+        current = entry.publisher.peer if half == "publisher" else entry.subscriber.peer
+        if notice.peer != current:
+            return
+        if notice.state != "connected":
+            log.info(
+                "a peer ended",
+                peer=half, session=entry.session.id, state=notice.state, reason=notice.reason,
+            )  # fmt: skip
+            if half == "subscriber":
+                entry.subscriber.failed()
+            elif entry.session.kind == "whip":
+                entry.session.end("lost")
+            else:
+                self._scope.spawn(entry.publisher.end())
+        entry.session.signal(MediaState(peer=half, state=notice.state))
+
+    def _subscriber_offer(self, notice: rpc.SubscriberOfferNotice) -> None:
+        found = self._find(notice.offer.peer)
+        if found is not None:
+            found[1].subscriber.offered(notice.offer)
+
+    def _paused(self, notice: rpc.PausedNotice) -> None:
+        found = self._find(notice.peer)
+        if found is not None and notice.peer == found[1].subscriber.peer:
+            tracks = [TrackId(track) for track in notice.tracks]
+            found[1].session.signal(MediaPaused(tracks=tracks, reason="bandwidth"))
+
+    def _speakers(self, notice: rpc.SpeakersNotice) -> None:
+        mirror = self._realtime.mirrors.get(RoomId(notice.room))
+        if mirror is None:
+            return
+        identities: dict[Identity, None] = {}
+        for track_id in notice.tracks:
+            track = mirror.live.tracks.get(TrackId(track_id))
+            if track is not None:
+                identities[track.identity] = None
+        signal = SpeakerChanged(identities=list(identities))
+        for session in mirror.sessions.values():
+            if session.kind == "socket":
+                session.signal(signal)
