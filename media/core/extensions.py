@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from media.core.packet import Packet
+from media.core.packet import (
+    MAX_PACKET_BYTES,
+    ONE_BYTE,
+    OPAQUE,
+    TWO_BYTE,
+    U16,
+    Packet,
+    find_extension,
+)
 
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 RID = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
@@ -53,7 +61,21 @@ class ExtensionIds:
     abs_send_time: int
 
     def __init__(self, uris: Mapping[int, str]) -> None:
-        raise NotImplementedError
+        self.uris = dict(uris)
+        self._key = frozenset(self.uris.items())
+        ids = {uri: number for number, uri in self.uris.items()}
+        self.mid = ids.get(MID, 0)
+        self.rid = ids.get(RID, 0)
+        self.repaired_rid = ids.get(REPAIRED_RID, 0)
+        self.audio_level = ids.get(AUDIO_LEVEL, 0)
+        self.transport_cc = ids.get(TRANSPORT_CC, 0)
+        self.abs_send_time = ids.get(ABS_SEND_TIME, 0)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ExtensionIds) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
 
 
 class Wire:
@@ -90,23 +112,169 @@ class Translation:
     __slots__ = ("_identity", "_packet", "_table", "_wire", "source", "target")
 
     def __init__(self, source: ExtensionIds, target: ExtensionIds) -> None:
-        raise NotImplementedError
+        self.source = source
+        self.target = target
+        wanted = {uri: number for number, uri in target.uris.items() if uri not in _PRIVATE}
+        table = bytearray(256)
+        for number, uri in source.uris.items():
+            table[number & 0xFF] = wanted.get(uri, 0)
+        self._table = bytes(table)
+        self._packet: Packet | None = None
+        self._wire: Wire | None = None
 
     def apply(self, packet: Packet, now: float) -> Wire:
         """Return the packet as the target set of ids wants it."""
-        raise NotImplementedError
+        if packet is self._packet and self._wire is not None:
+            return self._wire
+        wire = Wire()
+        wire.packet = packet
+        wire.payload = packet.payload
+        wire.shift = 0
+        wire.twcc = 0
+        data = bytearray(packet.data)
+        if packet.end < len(data):
+            del data[packet.end :]
+            data[0] &= 0xDF
+        wire.data = data
+        room = 0
+        if packet.profile == ONE_BYTE:
+            room = self._renumber_one_byte(wire, data, packet, now)
+        elif packet.profile == TWO_BYTE:
+            room = self._renumber_two_byte(wire, data, packet, now)
+        if self.target.transport_cc and not wire.twcc and packet.profile != OPAQUE:
+            self._insert_twcc(wire, data, packet, room)
+        wire.first = data[0]
+        self._packet = packet
+        self._wire = wire
+        return wire
+
+    def _renumber_one_byte(self, wire: Wire, data: bytearray, packet: Packet, now: float) -> int:
+        """Rewrite ids in place; returns where the trailing padding starts."""
+        table = self._table
+        target = self.target
+        at = packet.extensions
+        end = packet.extensions_end
+        used = at
+        while at < end:
+            head = data[at]
+            if head == 0:
+                at += 1
+                continue
+            after = at + 2 + (head & 0x0F)
+            if head < 0x10 or head > 0xEF or after > end:
+                break
+            number = table[head >> 4]
+            if 0 < number < 15:
+                data[at] = number << 4 | head & 0x0F
+                used = after
+                if number == target.transport_cc and head & 0x0F == 1:
+                    wire.twcc = at + 1
+                elif number == target.abs_send_time and head & 0x0F == 2:
+                    _stamp(data, at + 1, now)
+            else:
+                data[at:after] = bytes(after - at)
+            at = after
+        data[used:end] = bytes(end - used)
+        return used
+
+    def _renumber_two_byte(self, wire: Wire, data: bytearray, packet: Packet, now: float) -> int:
+        """As for one-byte elements."""
+        table = self._table
+        target = self.target
+        at = packet.extensions
+        end = packet.extensions_end
+        used = at
+        while at < end:
+            if data[at] == 0:
+                at += 1
+                continue
+            if at + 2 > end:
+                break
+            length = data[at + 1]
+            after = at + 2 + length
+            if after > end:
+                break
+            number = table[data[at]]
+            if number:
+                data[at] = number
+                used = after
+                if number == target.transport_cc and length == 2:
+                    wire.twcc = at + 2
+                elif number == target.abs_send_time and length == 3:
+                    _stamp(data, at + 2, now)
+            else:
+                data[at:after] = bytes(after - at)
+            at = after
+        data[used:end] = bytes(end - used)
+        return used
+
+    def _insert_twcc(self, wire: Wire, data: bytearray, packet: Packet, room: int) -> None:
+        """Make a place for a transport-wide number: in padding, else by growing the block."""
+        number = self.target.transport_cc
+        if packet.profile == TWO_BYTE:
+            element = bytes((number, 2, 0, 0))
+        elif number > 14:
+            return
+        else:
+            element = bytes((number << 4 | 1, 0, 0))
+        end = packet.extensions_end
+        if packet.profile and end - room >= len(element):
+            data[room : room + len(element)] = element
+            wire.twcc = room + len(element) - 2
+            return
+        grown = 4 if packet.profile else 8
+        if len(data) + grown > MAX_PACKET_BYTES:
+            return
+        if packet.profile:
+            words = (end - packet.extensions) // 4 + 1
+            if words > 0xFFFF:
+                return
+            data[end:end] = bytes(4)
+            data[room : room + len(element)] = element
+            wire.twcc = room + len(element) - 2
+            U16.pack_into(data, packet.extensions - 2, words)
+        else:
+            data[end:end] = b"\xbe\xde\x00\x01" + element + b"\x00"
+            wire.twcc = end + 5
+            data[0] |= 0x10
+        wire.shift = grown
+        wire.payload += grown
+
+
+# Private to a transport (RFC 8843 §15, RFC 8852): our subscribers know their SSRCs from SDP.
+_PRIVATE = frozenset((MID, RID, REPAIRED_RID))
+
+
+def _stamp(data: bytearray, at: int, now: float) -> None:
+    """Write abs-send-time: seconds as 6.18 fixed point (webrtc.org/experiments/rtp-hdrext/abs-send-time)."""
+    value = int(now * 262144) & 0xFFFFFF
+    data[at : at + 3] = value.to_bytes(3, "big")
 
 
 def audio_level(packet: Packet, wanted: int) -> tuple[int, bool] | None:
     """Read RFC 6464: (level 0 loudest..127 silence in -dBov, voice flag), None if absent."""
-    raise NotImplementedError
+    found = find_extension(packet, wanted)
+    if found is None or found[1] == 0:
+        return None
+    value = packet.data[found[0]]
+    return value & 0x7F, value > 0x7F
 
 
 def text(packet: Packet, wanted: int) -> str | None:
     """Read a mid or rid value (RFC 7941: ASCII, at most 16 characters here), None if absent or odd."""
-    raise NotImplementedError
+    found = find_extension(packet, wanted)
+    if found is None or not 0 < found[1] <= 16:
+        return None
+    value = bytes(packet.data[found[0] : found[0] + found[1]])
+    if not all(0x20 < byte < 0x7F for byte in value):
+        return None
+    return value.decode("ascii")
 
 
 def transport_seq(packet: Packet, wanted: int) -> int:
     """Read the transport-wide number, -1 if absent."""
-    raise NotImplementedError
+    found = find_extension(packet, wanted)
+    if found is None or found[1] != 2:
+        return -1
+    at = found[0]
+    return packet.data[at] << 8 | packet.data[at + 1]

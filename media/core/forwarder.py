@@ -9,9 +9,21 @@ from __future__ import annotations
 from enum import IntEnum
 
 from media.core.extensions import Wire
-from media.core.packet import Packet
+from media.core.packet import HEADER, U16, Packet
 from media.core.rtcp import Report, SenderReport
-from media.core.source import Source
+from media.core.seqmap import SeqMap
+from media.core.source import MAX_DROPOUT, Source
+
+# Earlier sources still answered for: a NACK is about a second old at most, and
+# nobody switches layers more often than that.
+MAX_PAST = 4
+
+# Sender reports of two layers may disagree with the time that passed by this
+# much (jitter buffers, a stalled encoder); beyond, one of them is wrong.
+MAX_SKEW = 3.0
+
+# Sender reports remembered to match LSR: 8 at one a second outlive any round trip.
+MAX_REPORTS = 8
 
 
 class Drop(IntEnum):
@@ -25,13 +37,30 @@ class Drop(IntEnum):
     TOO_OLD = 5  # its place in the outgoing numbers is gone
 
 
+class _Segment:
+    """A stretch of the outgoing stream that came from one source."""
+
+    __slots__ = ("first_out", "map", "source", "tl0_delta", "ts_delta")
+
+    def __init__(
+        self, source: Source, seqmap: SeqMap, first_out: int, ts_delta: int, tl0_delta: int
+    ) -> None:
+        self.source = source
+        self.map = seqmap
+        self.first_out = first_out
+        self.ts_delta = ts_delta
+        self.tl0_delta = tl0_delta
+
+
 class Forwarder:
     """Owner: the down track.
 
-    ``map`` decides and leaves the outgoing ``seq``, ``ts``, ``picture``, ``tl0`` in
-    attributes; ``write`` renders the packet just mapped. For an old packet ``map``
-    changes nothing and answers the same, so a NACK is answered by
+    ``map`` decides and leaves the outgoing ``seq``, ``ts`` (extended), ``picture`` and
+    ``tl0`` in attributes; ``write`` renders the packet just mapped. For an old packet
+    ``map`` changes nothing and answers the same, so a NACK is answered by
     ``locate`` -> history -> ``map`` -> ``write`` or ``write_rtx``.
+
+    ``packets`` and ``octets`` count what ``write`` rendered, for sender reports.
 
     Args:
         ssrc, pt: outgoing.
@@ -42,15 +71,31 @@ class Forwarder:
     """
 
     __slots__ = (
+        "_clock_rate",
+        "_dropped_picture",
+        "_first_ts",
+        "_keyframes",
+        "_last",
+        "_last_segment",
+        "_map",
+        "_next_out",
+        "_past",
+        "_reports",
+        "_rtx_seq",
+        "_segment",
+        "_temporal",
+        "_temporal_target",
         "current",
         "octets",
         "packets",
+        "picture",
         "pt",
         "rtx_pt",
         "rtx_ssrc",
         "seq",
         "ssrc",
         "target",
+        "tl0",
         "ts",
     )
 
@@ -69,43 +114,324 @@ class Forwarder:
         rtx_ssrc: int = 0,
         rtx_pt: int = 0,
     ) -> None:
-        raise NotImplementedError
+        self.ssrc = ssrc
+        self.pt = pt
+        self.rtx_ssrc = rtx_ssrc
+        self.rtx_pt = rtx_pt
+        self.current = None
+        self.target = None
+        self.seq = 0
+        self.ts = 0
+        self.picture = 0
+        self.tl0 = 0
+        self.packets = 0
+        self.octets = 0
+        self._clock_rate = clock_rate
+        self._keyframes = keyframes
+        self._next_out = 0x10000 + (seq & 0xFFFF)
+        self._first_ts = 0x100000000 + (ts & 0xFFFFFFFF)
+        self._rtx_seq = ts & 0xFFFF  # as random as ``ts``
+        self._segment: _Segment | None = None  # of ``current``
+        self._map: SeqMap | None = None  # of ``_segment``
+        self._past: list[_Segment] = []
+        self._last: Packet | None = None  # newest forwarded
+        self._last_segment: _Segment | None = None  # where ``_last`` went
+        self._temporal = 7  # tid has 3 bits at most
+        self._temporal_target = 7
+        self._dropped_picture = -1
+        self._reports: list[tuple[int, float]] = []
 
     def aim(self, source: Source | None, temporal: int = 7) -> None:
         """Want another source (at its next keyframe) or none (at once), up to a temporal layer."""
-        raise NotImplementedError
+        self.target = source
+        self._temporal_target = temporal
+        if source is None:
+            self._finish()
 
     @property
     def wants_keyframe(self) -> bool:
         """Whether ``target`` should be asked for a keyframe."""
-        raise NotImplementedError
+        return self._keyframes and self.target is not self.current
 
     def map(self, packet: Packet) -> Drop | None:
         """Decide; None means forward it."""
-        raise NotImplementedError
+        source = packet.source
+        seq = packet.seq
+        if source is not self.current or source is None:
+            if source is self.target and source is not None:
+                return self._join(packet, source)
+            return self._remember(packet)
+        segment = self._segment
+        seqmap = self._map
+        assert segment is not None
+        assert seqmap is not None
+        ahead = seq - seqmap.highest
+        if ahead <= 0:
+            return self._remember(packet)
+        if ahead > MAX_DROPOUT:  # the source began anew
+            return self._join(packet, source)
+        if packet.payload == packet.end:
+            seqmap.skip(seq)
+            return Drop.PADDING
+        if packet.begins and self._temporal != self._temporal_target:
+            self._settle_temporal(packet)
+        if packet.temporal > self._temporal:
+            return self._leave_out(packet, seqmap)
+        seqmap.highest = seq
+        self.seq = seq + seqmap.delta
+        self.ts = packet.ts + segment.ts_delta
+        if packet.picture >= 0:
+            self.picture = packet.picture + seqmap.picture_delta
+        self.tl0 = packet.tl0 + segment.tl0_delta
+        self._last = packet
+        return None
+
+    def _join(self, packet: Packet, source: Source) -> Drop | None:
+        """Begin a segment with this packet, if it can be begun with."""
+        if packet.payload == packet.end:
+            return Drop.PADDING
+        if self._keyframes and not packet.keyframe:
+            return self._remember(packet, Drop.WAITING_KEYFRAME)
+        self._finish()
+        picture_delta = tl0_delta = 0
+        last, before = self._last, self._last_segment
+        if last is None or before is None:
+            ts_delta = self._first_ts - packet.ts
+        else:
+            ts_delta = self._align(packet, source, last, before)
+            if packet.picture >= 0 and last.picture >= 0:
+                newest = last.picture + before.map.picture_delta_at(last.seq)
+                picture_delta = newest + 1 - packet.picture
+            if packet.tl0 >= 0 and last.tl0 >= 0:
+                tl0_delta = last.tl0 + before.tl0_delta + 1 - packet.tl0
+        seqmap = SeqMap(packet.seq, self._next_out, picture_delta)
+        segment = _Segment(source, seqmap, self._next_out, ts_delta, tl0_delta)
+        self.current = source
+        self._segment = self._last_segment = segment
+        self._map = seqmap
+        self._temporal = self._temporal_target
+        self._dropped_picture = -1
+        self.seq = self._next_out
+        seqmap.highest = packet.seq
+        self.ts = packet.ts + ts_delta
+        self.picture = packet.picture + picture_delta
+        self.tl0 = packet.tl0 + tl0_delta
+        self._last = packet
+        return None
+
+    def _align(self, packet: Packet, source: Source, last: Packet, before: _Segment) -> int:
+        """Choose what to add to timestamps of a new segment.
+
+        By the publisher's clock where sender reports of both sources tell it, else by
+        the time that passed between the packets; always forward.
+        """
+        newest = last.ts + before.ts_delta
+        guess = newest + int((packet.arrival - last.arrival) * self._clock_rate)
+        old = before.source
+        exact = guess
+        if source is old:
+            exact = packet.ts + before.ts_delta
+        elif source.clock == old.clock and source.ntp is not None and old.ntp is not None:
+            captured = source.ntp - old.ntp + (packet.ts - source.sr_ts) / self._clock_rate
+            exact = old.sr_ts + before.ts_delta + round(captured * self._clock_rate)
+        if abs(exact - guess) > MAX_SKEW * self._clock_rate:
+            exact = guess
+        return max(exact, newest + 1) - packet.ts
+
+    def _finish(self) -> None:
+        """Close the current segment; numbers it reserved stay answerable."""
+        segment = self._segment
+        if segment is not None:
+            self._next_out = segment.map.highest + segment.map.delta + 1
+            self._past.append(segment)
+            del self._past[:-MAX_PAST]
+        self.current = None
+        self._segment = None
+        self._map = None
+
+    def _settle_temporal(self, packet: Packet) -> None:
+        """Change the temporal limit between frames: down at once, up where the stream allows."""
+        if self._temporal_target < self._temporal:
+            self._temporal = self._temporal_target
+        elif packet.sync and self._temporal < packet.temporal <= self._temporal_target:
+            self._temporal = packet.temporal
+        elif packet.keyframe:
+            self._temporal = self._temporal_target
+
+    def _leave_out(self, packet: Packet, seqmap: SeqMap) -> Drop:
+        """Drop a packet of a temporal layer above the limit, and its picture id with it."""
+        picture = packet.picture
+        if picture >= 0 and picture != self._dropped_picture:
+            self._dropped_picture = picture
+            seqmap.skip(packet.seq, 1)
+        else:
+            seqmap.skip(packet.seq)
+        return Drop.TEMPORAL
+
+    def _remember(self, packet: Packet, otherwise: Drop | None = None) -> Drop | None:
+        """Map an old packet again, or one that comes late, where its number was kept free."""
+        source = packet.source
+        if source is None:
+            return Drop.OTHER_LAYER
+        segment = self._segment
+        if segment is None or segment.source is not source or packet.seq < segment.map.first:
+            segment = next(
+                (
+                    past
+                    for past in reversed(self._past)
+                    if past.source is source and past.map.first <= packet.seq <= past.map.highest
+                ),
+                None,
+            )
+        if segment is None:
+            if otherwise is not None:
+                return otherwise
+            if source is self.current:
+                return Drop.TOO_OLD
+            return Drop.PAUSED if self.target is None else Drop.OTHER_LAYER
+        seqmap = segment.map
+        out = seqmap.map(packet.seq)
+        if out is None:
+            return Drop.TOO_OLD
+        self.seq = out
+        self.ts = packet.ts + segment.ts_delta
+        if packet.picture >= 0:
+            self.picture = packet.picture + seqmap.picture_delta_at(packet.seq)
+        self.tl0 = packet.tl0 + segment.tl0_delta
+        return None
 
     def write(self, buffer: bytearray | memoryview, at: int, wire: Wire, twcc_seq: int = 0) -> int:
         """Write the packet just mapped into ``buffer`` at ``at``; returns its length."""
-        raise NotImplementedError
+        data = wire.data
+        size = len(data)
+        packet = wire.packet
+        buffer[at : at + size] = data
+        HEADER.pack_into(
+            buffer,
+            at,
+            wire.first,
+            self.pt | 0x80 if packet.marker else self.pt,
+            self.seq & 0xFFFF,
+            self.ts & 0xFFFFFFFF,
+            self.ssrc,
+        )
+        if wire.twcc:
+            U16.pack_into(buffer, at + wire.twcc, twcc_seq)
+        if packet.picture >= 0:
+            self._write_picture(buffer, at + wire.shift, packet)
+        self.packets += 1
+        self.octets += size - wire.payload
+        return size
+
+    def _write_picture(self, buffer: bytearray | memoryview, base: int, packet: Packet) -> None:
+        """Patch picture id, in its own width, and TL0PICIDX; ``base`` + packet offsets."""
+        place = base + packet.picture_at
+        if packet.picture_mask == 0x7FFF:
+            U16.pack_into(buffer, place, 0x8000 | self.picture & 0x7FFF)
+        else:
+            buffer[place] = self.picture & 0x7F
+        if packet.tl0 >= 0:
+            buffer[base + packet.tl0_at] = self.tl0 & 0xFF
 
     def write_rtx(
         self, buffer: bytearray | memoryview, at: int, wire: Wire, twcc_seq: int = 0
     ) -> int:
         """As ``write``, as a retransmission on the RTX stream (RFC 4588); numbers it itself."""
-        raise NotImplementedError
+        data = wire.data
+        payload = wire.payload
+        packet = wire.packet
+        size = len(data) + 2
+        buffer[at : at + payload] = data[:payload]
+        U16.pack_into(buffer, at + payload, self.seq & 0xFFFF)
+        buffer[at + payload + 2 : at + size] = data[payload:]
+        self._rtx_header(buffer, at, wire.first, packet.marker, self.ts)
+        if wire.twcc:
+            U16.pack_into(buffer, at + wire.twcc, twcc_seq)
+        if packet.picture >= 0:
+            self._write_picture(buffer, at + wire.shift + 2, packet)
+        return size
 
-    def write_padding(self, buffer: bytearray | memoryview, at: int, count: int) -> int:
-        """Write padding on the RTX stream, for probes; needs RTX. Returns the length."""
-        raise NotImplementedError
+    def write_padding(
+        self,
+        buffer: bytearray | memoryview,
+        at: int,
+        count: int,
+        twcc_id: int = 0,
+        twcc_seq: int = 0,
+    ) -> int:
+        """Write a packet of padding alone on the RTX stream, for probes; needs RTX.
+
+        Args:
+            count: bytes of padding, 1..255.
+            twcc_id: the subscriber's transport-cc id (1..14), 0 without.
+
+        Returns:
+            The packet's length.
+        """
+        head = 12
+        first = 0xA0
+        if twcc_id:
+            buffer[at + 12 : at + 20] = bytes(
+                (0xBE, 0xDE, 0, 1, twcc_id << 4 | 1, twcc_seq >> 8, twcc_seq & 0xFF, 0)
+            )
+            head = 20
+            first = 0xB0
+        newest = self._first_ts
+        if self._last is not None and self._last_segment is not None:
+            newest = self._last.ts + self._last_segment.ts_delta
+        self._rtx_header(buffer, at, first, False, newest)
+        buffer[at + head : at + head + count] = bytes(count - 1) + bytes((count,))
+        return head + count
+
+    def _rtx_header(
+        self, buffer: bytearray | memoryview, at: int, first: int, marker: bool, ts: int
+    ) -> None:
+        HEADER.pack_into(
+            buffer,
+            at,
+            first,
+            marker << 7 | self.rtx_pt,
+            self._rtx_seq,
+            ts & 0xFFFFFFFF,
+            self.rtx_ssrc,
+        )
+        self._rtx_seq = (self._rtx_seq + 1) & 0xFFFF
 
     def locate(self, seq16: int) -> tuple[Source, int] | None:
         """Find whose packet went out under a number: (source, its extended number)."""
-        raise NotImplementedError
+        segment = self._segment
+        if segment is None:
+            newest = self._next_out - 1
+        else:
+            newest = segment.map.highest + segment.map.delta
+        out = newest - ((newest - seq16) & 0xFFFF)
+        if segment is None or out < segment.first_out:
+            segment = next((past for past in reversed(self._past) if out >= past.first_out), None)
+            if segment is None:
+                return None
+        seq = segment.map.reverse(out)
+        return None if seq is None else (segment.source, seq)
 
     def sender_report(self, now: float) -> SenderReport | None:
-        """Make the outgoing SR on the publisher's clock; None until the source told its own."""
-        raise NotImplementedError
+        """Make the outgoing SR on the publisher's clock; None until the source told its own.
+
+        The publisher's clock, so that its audio and video keep together; hence round
+        trips are taken by ``rtt``, not by comparing NTP times.
+        """
+        segment = self._segment
+        if segment is None or segment.source.ntp is None:
+            return None
+        source = segment.source
+        elapsed = now - source.sr_arrival
+        ntp64 = int((source.ntp + elapsed) * 0x100000000) & 0xFFFFFFFFFFFFFFFF
+        ts = source.sr_ts + segment.ts_delta + round(elapsed * self._clock_rate)
+        self._reports.append((ntp64 >> 16 & 0xFFFFFFFF, now))
+        del self._reports[:-MAX_REPORTS]
+        return SenderReport(self.ssrc, ntp64, ts & 0xFFFFFFFF, self.packets, self.octets, [])
 
     def rtt(self, report: Report, now: float) -> float | None:
-        """Round trip by the LSR and DLSR of a receiver's report on our SSRC."""
-        raise NotImplementedError
+        """Round trip by the LSR and DLSR of a receiver's report on our SSRC (RFC 3550 §6.4.1)."""
+        for lsr, sent in self._reports:
+            if lsr == report.lsr:
+                return max(0.0, now - sent - report.dlsr / 65536)
+        return None

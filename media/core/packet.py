@@ -6,6 +6,7 @@ extensions are never taken apart and put together again.
 
 from __future__ import annotations
 
+import struct
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,14 @@ if TYPE_CHECKING:
     from media.core.source import Source
 
 MAX_PACKET_BYTES = 1356  # libsrtp via pylibsrtp refuses to protect more
+
+HEADER = struct.Struct("!BBHII")  # RFC 3550 §5.1: V P X CC, M PT, seq, timestamp, SSRC
+U16 = struct.Struct("!H")
+_EXTENSION = struct.Struct("!HH")  # RFC 3550 §5.3.1: profile, length in words
+
+ONE_BYTE = 1
+TWO_BYTE = 2
+OPAQUE = 3
 
 
 class Malformed(Enum):
@@ -32,7 +41,7 @@ class Packet:
     Set by ``parse``: ``data`` (kept as given: the caller passes bytes that stay),
     ``pt``, ``marker``, ``seq16``, ``ts32``, ``ssrc``, ``payload`` (offset of the
     payload), ``end`` (offset behind it, where padding starts), ``profile`` (0 none,
-    1 one-byte, 2 two-byte extensions), ``extensions`` and ``extensions_end``
+    ONE_BYTE, TWO_BYTE, or OPAQUE: not RFC 8285), ``extensions`` and ``extensions_end``
     (offsets of the first extension element and behind the last word).
 
     Set by ``Source.receive``: ``source``, ``seq``, ``ts`` (extended), ``arrival``.
@@ -99,7 +108,48 @@ class Packet:
 
 def parse(data: bytes | bytearray) -> Packet | Malformed:
     """Parse and bounds-check an RTP packet; never raises."""
-    raise NotImplementedError
+    size = len(data)
+    if size < 12:
+        return Malformed.SHORT
+    packet = Packet()
+    first, second, packet.seq16, packet.ts32, packet.ssrc = HEADER.unpack_from(data)
+    if first & 0xC0 != 0x80:
+        return Malformed.VERSION
+    packet.data = data
+    packet.pt = second & 0x7F
+    packet.marker = second > 0x7F
+    offset = 12
+    if first & 0x0F:
+        offset += (first & 0x0F) * 4
+        if offset > size:
+            return Malformed.CSRC
+    if first & 0x10:
+        if offset + 4 > size:
+            return Malformed.EXTENSION
+        profile, words = _EXTENSION.unpack_from(data, offset)
+        if profile == 0xBEDE:  # RFC 8285 §4.2
+            packet.profile = ONE_BYTE
+        elif profile & 0xFFF0 == 0x1000:  # RFC 8285 §4.3
+            packet.profile = TWO_BYTE
+        else:
+            packet.profile = OPAQUE
+        packet.extensions = offset + 4
+        offset += 4 + words * 4
+        if offset > size:
+            return Malformed.EXTENSION
+        packet.extensions_end = offset
+    else:
+        packet.profile = 0
+        packet.extensions = packet.extensions_end = offset
+    packet.payload = offset
+    if first & 0x20:
+        count = data[size - 1]
+        if count == 0 or count > size - offset:
+            return Malformed.PADDING
+        packet.end = size - count
+    else:
+        packet.end = size
+    return packet
 
 
 def find_extension(packet: Packet, wanted: int) -> tuple[int, int] | None:
@@ -108,7 +158,44 @@ def find_extension(packet: Packet, wanted: int) -> tuple[int, int] | None:
     A length may be 0 (two-byte profile). A broken block reads as if it ended
     where it breaks.
     """
-    raise NotImplementedError
+    data = packet.data
+    at = packet.extensions
+    end = packet.extensions_end
+    if wanted == 0:
+        return None
+    if packet.profile == ONE_BYTE:
+        while at < end:
+            head = data[at]
+            if head == 0:  # padding
+                at += 1
+                continue
+            found = head >> 4
+            # RFC 8285 §4.2: 15, or 0 with a length, ends the block.
+            if found in (0, 15):
+                return None
+            length = (head & 0x0F) + 1
+            at += 1
+            if at + length > end:
+                return None
+            if found == wanted:
+                return at, length
+            at += length
+    elif packet.profile == TWO_BYTE:
+        while at < end:
+            found = data[at]
+            if found == 0:
+                at += 1
+                continue
+            if at + 2 > end:
+                return None
+            length = data[at + 1]
+            at += 2
+            if at + length > end:
+                return None
+            if found == wanted:
+                return at, length
+            at += length
+    return None
 
 
 def unwrap_rtx(packet: Packet, ssrc: int, pt: int) -> Packet | Malformed:
@@ -123,9 +210,24 @@ def unwrap_rtx(packet: Packet, ssrc: int, pt: int) -> Packet | Malformed:
         A new packet with the original number; ``Malformed.RTX`` when there is no
         payload (padding used as a probe: normal, count and forget).
     """
-    raise NotImplementedError
-
-
-def padding(pt: int, seq16: int, ts32: int, ssrc: int, count: int) -> bytes:
-    """Build a packet of padding alone, ``count`` bytes of it (1..255), for probing on an RTX stream."""
-    raise NotImplementedError
+    payload = packet.payload
+    if packet.end - payload < 2:
+        return Malformed.RTX
+    data = packet.data
+    restored = Packet()
+    restored.seq16 = (data[payload] << 8) | data[payload + 1]
+    restored.data = copy = bytearray(data[:payload])
+    copy += data[payload + 2 : packet.end]
+    restored.pt = pt
+    restored.marker = packet.marker
+    restored.ts32 = packet.ts32
+    restored.ssrc = ssrc
+    restored.profile = packet.profile
+    restored.extensions = packet.extensions
+    restored.extensions_end = packet.extensions_end
+    restored.payload = payload
+    restored.end = len(copy)
+    HEADER.pack_into(
+        copy, 0, data[0] & 0xDF, packet.marker << 7 | pt, restored.seq16, packet.ts32, ssrc
+    )
+    return restored

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from media.core.codecs import av1, h264, vp8, vp9
 from media.core.packet import Packet
 
 
@@ -25,6 +26,25 @@ class Codec:
     size: Callable[[Packet], tuple[int, int] | None]
 
 
+def _plain(packet: Packet) -> None:
+    packet.begins = packet.keyframe = packet.sync = True
+    packet.temporal = 0
+    packet.picture = packet.tl0 = -1
+
+
+def _sizeless(packet: Packet) -> None:
+    return None
+
+
+_CODECS = {
+    "vp8": Codec("VP8", True, vp8.inspect, vp8.size),
+    "vp9": Codec("VP9", True, vp9.inspect, vp9.size),
+    "h264": Codec("H264", True, h264.inspect, h264.size),
+    "av1": Codec("AV1", True, av1.inspect, av1.size),
+    "opus": Codec("opus", False, _plain, _sizeless),
+}
+
+
 def codec(name: str) -> Codec:
     """Look a codec up by its SDP name, any case; unknown ones pass through without layers."""
-    raise NotImplementedError
+    return _CODECS.get(name.lower()) or Codec(name, False, _plain, _sizeless)
