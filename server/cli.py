@@ -26,7 +26,7 @@ Command = Callable[[argparse.Namespace], int]
 
 def main(arguments: list[str]) -> int:
     """Run one command; return the process's exit code."""
-    parsed = _parser().parse_args(arguments)
+    parsed = _parser(demo=arguments[:1] == ["demo"]).parse_args(arguments)
     command: Command = parsed.command
     try:
         return command(parsed)
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
         return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, demo: bool) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m server",
         description="Yunhai, a hybrid venue: rooms with sound and picture, chat and people, in several cities.",
@@ -117,20 +117,14 @@ def _parser() -> argparse.ArgumentParser:
     settings.set_defaults(command=_settings)
 
     if importlib.util.find_spec("server.demo.cli") is not None:
-        _add_demo(commands)
+        summary = "run a small convention with synthetic people to look at"
+        shown = commands.add_parser("demo", help=summary, description=summary.capitalize() + ".")
+        if demo:
+            from server.demo import cli as demo_cli
+
+            demo_cli.add_arguments(shown)
+            shown.set_defaults(command=demo_cli.run)
     return parser
-
-
-def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from server.demo import cli as demo
-
-    parser = commands.add_parser(
-        "demo",
-        help="run a small convention with synthetic people to look at",
-        description="Run a small convention with synthetic people, on this machine.",
-    )
-    demo.add_arguments(parser)
-    parser.set_defaults(command=demo.run)
 
 
 def _serve(parsed: argparse.Namespace) -> int:
