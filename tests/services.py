@@ -78,6 +78,11 @@ class Postgres:
         self._binaries = binaries
         self._numbers = itertools.count(1)
 
+    @property
+    def process_id(self) -> int:
+        """The postmaster's."""
+        return int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Run one statement with psql; return its bare output."""
         done = subprocess.run(
@@ -127,7 +132,7 @@ def running_postgres() -> Iterator[Postgres]:
         )  # fmt: skip
         arguments = [
             str(binaries / "postgres"), "-D", str(data), "-k", str(folder),
-            "-c", "listen_addresses=", "-c", "fsync=off", "-c", "synchronous_commit=off",
+            "-c", "listen_addresses=", "-c", "fsync=off",
             "-c", "full_page_writes=off", "-c", "max_connections=100",
         ]  # fmt: skip
         postgres = Postgres(binaries, folder, user)

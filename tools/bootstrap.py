@@ -121,7 +121,7 @@ def require_pip() -> None:
 
 def pip(command: str) -> list[str]:
     """Begin a quiet pip command line."""
-    return [str(PYTHON), "-m", "pip", command, "--quiet", "--disable-pip-version-check"]
+    return [str(PYTHON), "-m", "pip", command, "-qq", "--disable-pip-version-check"]
 
 
 def _uv() -> Path | None:

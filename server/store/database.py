@@ -166,7 +166,7 @@ def masked(url: URL) -> str:
     """Spell the address for people: without driver and password."""
     query = {k: "***" if "password" in k else v for k, v in url.query.items()}
     shown = url.set(drivername=url.get_backend_name(), query=query)
-    return shown.render_as_string(hide_password=True)
+    return shown.render_as_string(hide_password=True).replace("%2A", "*")
 
 
 def make_engine(url: URL, *, for_migration: bool = False) -> AsyncEngine:
