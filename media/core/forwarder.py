@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from media.core.extensions import Wire
-from media.core.packet import HEADER, U16, Packet
+from media.core.outgoing import Outgoing
+from media.core.packet import Packet
 from media.core.rtcp import Report, SenderReport
 from media.core.seqmap import SeqMap
 from media.core.source import MAX_DROPOUT, Source
@@ -51,16 +51,18 @@ class _Segment:
         self.ts_delta = ts_delta
         self.tl0_delta = tl0_delta
 
+    def holds(self, source: Source | None, seq: int) -> bool:
+        """Whether a number of a source went through here, or is kept free."""
+        return self.source is source and self.map.first <= seq <= self.map.highest
 
-class Forwarder:
+
+class Forwarder(Outgoing):
     """Owner: the down track.
 
     ``map`` decides and leaves the outgoing ``seq``, ``ts`` (extended), ``picture`` and
     ``tl0`` in attributes; ``write`` renders the packet just mapped. For an old packet
     ``map`` changes nothing and answers the same, so a NACK is answered by
     ``locate`` -> history -> ``map`` -> ``write`` or ``write_rtx``.
-
-    ``packets`` and ``octets`` count what ``write`` rendered, for sender reports.
 
     Args:
         ssrc, pt: outgoing.
@@ -81,22 +83,11 @@ class Forwarder:
         "_next_out",
         "_past",
         "_reports",
-        "_rtx_seq",
         "_segment",
         "_temporal",
         "_temporal_target",
         "current",
-        "octets",
-        "packets",
-        "picture",
-        "pt",
-        "rtx_pt",
-        "rtx_ssrc",
-        "seq",
-        "ssrc",
         "target",
-        "tl0",
-        "ts",
     )
 
     current: Source | None
@@ -114,23 +105,14 @@ class Forwarder:
         rtx_ssrc: int = 0,
         rtx_pt: int = 0,
     ) -> None:
-        self.ssrc = ssrc
-        self.pt = pt
-        self.rtx_ssrc = rtx_ssrc
-        self.rtx_pt = rtx_pt
+        # The RTX stream's first number: as random as ``ts``, of which it is a part.
+        super().__init__(ssrc=ssrc, pt=pt, rtx_ssrc=rtx_ssrc, rtx_pt=rtx_pt, rtx_seq=ts & 0xFFFF)
         self.current = None
         self.target = None
-        self.seq = 0
-        self.ts = 0
-        self.picture = 0
-        self.tl0 = 0
-        self.packets = 0
-        self.octets = 0
         self._clock_rate = clock_rate
         self._keyframes = keyframes
         self._next_out = 0x10000 + (seq & 0xFFFF)
         self._first_ts = 0x100000000 + (ts & 0xFFFFFFFF)
-        self._rtx_seq = ts & 0xFFFF  # as random as ``ts``
         self._segment: _Segment | None = None  # of ``current``
         self._map: SeqMap | None = None  # of ``_segment``
         self._past: list[_Segment] = []
@@ -169,6 +151,7 @@ class Forwarder:
         if ahead <= 0:
             return self._remember(packet)
         if ahead > MAX_DROPOUT:  # the source began anew
+            self._finish()
             return self._join(packet, source)
         if packet.payload == packet.end:
             seqmap.skip(seq)
@@ -187,11 +170,13 @@ class Forwarder:
         return None
 
     def _join(self, packet: Packet, source: Source) -> Drop | None:
-        """Begin a segment with this packet, if it can be begun with."""
+        """Begin a segment with this packet, if it can be begun with and was not sent before."""
+        if self._past and self._segment_of(packet) is not None:
+            return self._remember(packet)
         if packet.payload == packet.end:
             return Drop.PADDING
         if self._keyframes and not packet.keyframe:
-            return self._remember(packet, Drop.WAITING_KEYFRAME)
+            return Drop.WAITING_KEYFRAME
         self._finish()
         picture_delta = tl0_delta = 0
         last, before = self._last, self._last_segment
@@ -268,25 +253,19 @@ class Forwarder:
             seqmap.skip(packet.seq)
         return Drop.TEMPORAL
 
-    def _remember(self, packet: Packet, otherwise: Drop | None = None) -> Drop | None:
-        """Map an old packet again, or one that comes late, where its number was kept free."""
-        source = packet.source
-        if source is None:
-            return Drop.OTHER_LAYER
+    def _segment_of(self, packet: Packet) -> _Segment | None:
+        """Find the segment that has, or keeps free, this packet's number."""
+        source, seq = packet.source, packet.seq
         segment = self._segment
-        if segment is None or segment.source is not source or packet.seq < segment.map.first:
-            segment = next(
-                (
-                    past
-                    for past in reversed(self._past)
-                    if past.source is source and past.map.first <= packet.seq <= past.map.highest
-                ),
-                None,
-            )
+        if segment is not None and segment.holds(source, seq):
+            return segment
+        return next((past for past in reversed(self._past) if past.holds(source, seq)), None)
+
+    def _remember(self, packet: Packet) -> Drop | None:
+        """Map an old packet again, or one that comes late, where its number was kept free."""
+        segment = self._segment_of(packet)
         if segment is None:
-            if otherwise is not None:
-                return otherwise
-            if source is self.current:
+            if packet.source is self.current:
                 return Drop.TOO_OLD
             return Drop.PAUSED if self.target is None else Drop.OTHER_LAYER
         seqmap = segment.map
@@ -300,109 +279,11 @@ class Forwarder:
         self.tl0 = packet.tl0 + segment.tl0_delta
         return None
 
-    def write(self, buffer: bytearray | memoryview, at: int, wire: Wire, twcc_seq: int = 0) -> int:
-        """Write the packet just mapped into ``buffer`` at ``at``; returns its length."""
-        data = wire.data
-        size = len(data)
-        packet = wire.packet
-        buffer[at : at + size] = data
-        HEADER.pack_into(
-            buffer,
-            at,
-            wire.first,
-            self.pt | 0x80 if packet.marker else self.pt,
-            self.seq & 0xFFFF,
-            self.ts & 0xFFFFFFFF,
-            self.ssrc,
-        )
-        if wire.twcc:
-            U16.pack_into(buffer, at + wire.twcc, twcc_seq)
-        if packet.picture >= 0:
-            self._write_picture(buffer, at + wire.shift, packet)
-        self.packets += 1
-        self.octets += size - wire.payload
-        return size
-
-    def _write_picture(self, buffer: bytearray | memoryview, base: int, packet: Packet) -> None:
-        """Patch picture id, in its own width, and TL0PICIDX; ``base`` + packet offsets."""
-        place = base + packet.picture_at
-        if packet.picture_mask == 0x7FFF:
-            U16.pack_into(buffer, place, 0x8000 | self.picture & 0x7FFF)
-        else:
-            buffer[place] = self.picture & 0x7F
-        if packet.tl0 >= 0:
-            buffer[base + packet.tl0_at] = self.tl0 & 0xFF
-
-    def write_rtx(
-        self, buffer: bytearray | memoryview, at: int, wire: Wire, twcc_seq: int = 0
-    ) -> int:
-        """As ``write``, as a retransmission on the RTX stream (RFC 4588); numbers it itself."""
-        data = wire.data
-        payload = wire.payload
-        packet = wire.packet
-        size = len(data) + 2
-        buffer[at : at + payload] = data[:payload]
-        U16.pack_into(buffer, at + payload, self.seq & 0xFFFF)
-        buffer[at + payload + 2 : at + size] = data[payload:]
-        self._rtx_header(buffer, at, wire.first, packet.marker, self.ts)
-        if wire.twcc:
-            U16.pack_into(buffer, at + wire.twcc, twcc_seq)
-        if packet.picture >= 0:
-            self._write_picture(buffer, at + wire.shift + 2, packet)
-        return size
-
-    def write_padding(
-        self,
-        buffer: bytearray | memoryview,
-        at: int,
-        count: int,
-        twcc_id: int = 0,
-        twcc_seq: int = 0,
-    ) -> int:
-        """Write a packet of padding alone on the RTX stream, for probes; needs RTX.
-
-        Args:
-            count: bytes of padding, 1..255.
-            twcc_id: the subscriber's transport-cc id (1..14), 0 without.
-
-        Returns:
-            The packet's length.
-        """
-        head = 12
-        first = 0xA0
-        if twcc_id:
-            buffer[at + 12 : at + 20] = bytes(
-                (0xBE, 0xDE, 0, 1, twcc_id << 4 | 1, twcc_seq >> 8, twcc_seq & 0xFF, 0)
-            )
-            head = 20
-            first = 0xB0
-        newest = self._first_ts
-        if self._last is not None and self._last_segment is not None:
-            newest = self._last.ts + self._last_segment.ts_delta
-        self._rtx_header(buffer, at, first, False, newest)
-        buffer[at + head : at + head + count] = bytes(count - 1) + bytes((count,))
-        return head + count
-
-    def _rtx_header(
-        self, buffer: bytearray | memoryview, at: int, first: int, marker: bool, ts: int
-    ) -> None:
-        HEADER.pack_into(
-            buffer,
-            at,
-            first,
-            marker << 7 | self.rtx_pt,
-            self._rtx_seq,
-            ts & 0xFFFFFFFF,
-            self.rtx_ssrc,
-        )
-        self._rtx_seq = (self._rtx_seq + 1) & 0xFFFF
-
     def locate(self, seq16: int) -> tuple[Source, int] | None:
         """Find whose packet went out under a number: (source, its extended number)."""
         segment = self._segment
-        if segment is None:
-            newest = self._next_out - 1
-        else:
+        newest = self._next_out - 1
+        if segment is not None:
             newest = segment.map.highest + segment.map.delta
         out = newest - ((newest - seq16) & 0xFFFF)
         if segment is None or out < segment.first_out:
@@ -419,11 +300,14 @@ class Forwarder:
         trips are taken by ``rtt``, not by comparing NTP times.
         """
         segment = self._segment
-        if segment is None or segment.source.ntp is None:
+        if segment is None:
             return None
         source = segment.source
+        ntp = source.ntp
+        if ntp is None:
+            return None
         elapsed = now - source.sr_arrival
-        ntp64 = int((source.ntp + elapsed) * 0x100000000) & 0xFFFFFFFFFFFFFFFF
+        ntp64 = int((ntp + elapsed) * 0x100000000) & 0xFFFFFFFFFFFFFFFF
         ts = source.sr_ts + segment.ts_delta + round(elapsed * self._clock_rate)
         self._reports.append((ntp64 >> 16 & 0xFFFFFFFF, now))
         del self._reports[:-MAX_REPORTS]
