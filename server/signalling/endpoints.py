@@ -6,6 +6,7 @@ session, whoever ends it.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from dataclasses import dataclass, field
 
@@ -16,6 +17,9 @@ from server.realtime.sessions import Session
 from server.signalling.fragment import Fragment, build, credentials_of
 from server.signalling.media_link import MediaLink, room_error
 from server.tokens import Grant
+
+PATCHES_PER_S, PATCH_BURST = 2.0, 20.0
+"""A client trickles a handful of candidates and restarts now and then; more is a flood."""
 
 
 def _new_etag() -> str:
@@ -30,6 +34,7 @@ class Endpoint:
         id: last part of its URL, 128 random bits.
         etag: names the ICE session; changes with each restart (RFC 9725 §4.3.1).
         remote: the client's credentials in the present ICE session.
+        allowance: PATCHes that may still come, as of ``counted_at`` (loop time).
     """
 
     session: Session
@@ -38,6 +43,8 @@ class Endpoint:
     remote: Fragment
     id: str = field(default_factory=lambda: secrets.token_hex(16))
     etag: str = field(default_factory=_new_etag)
+    allowance: float = PATCH_BURST
+    counted_at: float = 0.0
 
 
 class Endpoints:
@@ -84,6 +91,21 @@ class Endpoints:
                 Code.FORBIDDEN, "This session was made with another token. Use that one."
             )
         return endpoint
+
+    def require_patience(self, endpoint: Endpoint) -> None:
+        """Count a PATCH.
+
+        Raises:
+            RoomError: RATE_LIMITED.
+        """
+        now = asyncio.get_running_loop().time()
+        refilled = endpoint.allowance + (now - endpoint.counted_at) * PATCHES_PER_S
+        endpoint.allowance, endpoint.counted_at = min(PATCH_BURST, refilled), now
+        if endpoint.allowance < 1.0:
+            raise RoomError(
+                Code.RATE_LIMITED, "Too many changes. Wait a moment.", retry_after_s=1.0
+            )
+        endpoint.allowance -= 1.0
 
     async def restart(self, endpoint: Endpoint, remote: Fragment) -> str:
         """Restart ICE with the client's new credentials.

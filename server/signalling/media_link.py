@@ -17,7 +17,14 @@ from rooms.errors import Code, RoomError
 AWAY_RETRY_S = 2.0
 """A worker that died is usually back within this."""
 
-_N = TypeVar("_N", bound=Notice)
+_N = TypeVar(
+    "_N",
+    rpc.PeerStateNotice,
+    rpc.SubscriberOfferNotice,
+    rpc.PausedNotice,
+    rpc.SpeakersNotice,
+    rpc.RelayStateNotice,
+)
 
 
 class MediaLink:

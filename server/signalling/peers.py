@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import structlog
 
@@ -37,9 +36,6 @@ from server.signalling.media_link import MediaLink, room_error
 from server.signalling.publishing import Publisher
 from server.signalling.relays import Relays
 from server.signalling.subscribing import Subscriber
-
-HOLD = "media.hold"
-"""Node-to-node message: hold back, or let through, a track of yours."""
 
 log = structlog.get_logger("signalling")
 
@@ -72,7 +68,6 @@ class Peers:
         link.on(rpc.SubscriberOfferNotice, self._subscriber_offer)
         link.on(rpc.PausedNotice, self._paused)
         link.on(rpc.SpeakersNotice, self._speakers)
-        realtime.nodes.on(HOLD, self._hold_here)
 
     # Commands.
 
@@ -101,7 +96,10 @@ class Peers:
         return {}
 
     async def hold(self, room: RoomId, track: TrackId, held: bool) -> None:
-        """Hold back a track, or let it through, at the node that has it.
+        """Hold back a track, or let it through, at once if it is this node's.
+
+        The node that has it otherwise does so when it hears of the track's
+        ``forced`` (``_follow``), which no lost message can prevent.
 
         Raises:
             RoomError: NOT_FOUND or UNAVAILABLE.
@@ -110,20 +108,11 @@ class Peers:
         record = mirror.records.get(track) if mirror is not None else None
         if record is None:
             raise RoomError(Code.NOT_FOUND, "This track has ended.")
-        if record.node != self._node:
-            payload = {"track": track, "held": held}
-            await self._realtime.nodes.send(record.node, HOLD, payload)
-            return
-        try:
-            await self._link.track_hold(track, held)
-        except RpcError as error:
-            raise room_error(error) from error
-
-    async def _hold_here(self, sender: NodeId, payload: dict[str, Any]) -> None:
-        try:
-            await self._link.track_hold(str(payload["track"]), bool(payload["held"]))
-        except RpcError as error:
-            log.warning("not held", sender=sender, cause=str(error))
+        if record.node == self._node:
+            try:
+                await self._link.track_hold(track, held)
+            except RpcError as error:
+                raise room_error(error) from error
 
     # Sessions.
 
@@ -169,6 +158,7 @@ class Peers:
         match event:
             case None:
                 self._review(entry)
+                self._follow(session)
             case FloorTaken(identity=who) | RoleChanged(identity=who) if who == session.identity:
                 self._review(entry)
             case ParticipantUpdated(participant=person) if person.identity == session.identity:
@@ -176,8 +166,7 @@ class Peers:
             case TrackPublished(track=track) if track.identity == session.identity:
                 self._supersede(entry, session.mirror, track.id)
             case TrackUpdated(track=track) if track.id in session.tracks:
-                # Should Redis lose the room, it is restored with the track as it is now.
-                session.tracks[track.id] = replace(session.tracks[track.id], track=track)
+                self._follow(session)
             case _:
                 pass
 
@@ -188,6 +177,23 @@ class Peers:
     async def _take_back(self, entry: _Entry) -> None:
         if await entry.publisher.review() and entry.session.kind == "whip":
             await entry.session.close("left")
+
+    def _follow(self, session: Session) -> None:
+        """Take over what others did to the session's tracks: a moderator's mute holds them back.
+
+        Should Redis lose the room, it is restored with the tracks as they are now.
+        """
+        for track_id, record in list(session.tracks.items()):
+            track = session.mirror.live.tracks.get(track_id, record.track)
+            if track.forced != record.track.forced:
+                self._scope.spawn(self._hold_own(track_id, track.forced))
+            session.tracks[track_id] = replace(record, track=track)
+
+    async def _hold_own(self, track: TrackId, held: bool) -> None:
+        try:
+            await self._link.track_hold(track, held)
+        except RpcError as error:
+            log.warning("not held", track=track, cause=str(error))
 
     def _supersede(self, entry: _Entry, mirror: RoomMirror, newest: TrackId) -> None:
         """One live track per person and source: the newest, whichever tab it comes from.

@@ -11,7 +11,6 @@ from media.framing import RpcError
 from rooms.errors import Code, RoomError
 from rooms.events import Event
 from rooms.ids import Identity, RoomId, SessionId
-from rooms.permissions import allows
 from server.realtime.mirror import RoomMirror
 from server.realtime.scope import Scope
 from server.realtime.service import Realtime
@@ -139,8 +138,6 @@ class Players:
             )
         session = await admit(self._realtime, room, grant, "whep")
         try:
-            if not allows("whep.play", session.role, session.mirror.live.room.kind):
-                raise RoomError(Code.FORBIDDEN, f"A {session.role} may not watch this room.")
             player = Player(session, person, self._link, self._relays, self._scope)
             self._players[session.id] = player
             session.on_close(self._session_closed)

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -190,9 +191,8 @@ class MediaWorker:
         assert self._echo is not None
         exited = asyncio.create_task(self._process.wait())
         try:
-            await asyncio.wait(
-                [accepted, exited], timeout=START_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
-            )
+            either: list[asyncio.Future[Any]] = [accepted, exited]
+            await asyncio.wait(either, timeout=START_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
         finally:
             exited.cancel()
         if accepted.done():
