@@ -1,4 +1,4 @@
-"""Writes the files that follow from ``rooms``: the client's wire types and the documents' tables.
+"""Writes the files that follow from the code: the client's wire types and the documents' tables.
 
 ``python -m tools.generate`` writes them; ``--check`` changes nothing and fails
 when one is out of date.
@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from server import config
 from tools.protocol_page import permissions_page, protocol_tables
 from tools.wire_types import typescript
 
@@ -42,6 +43,7 @@ def generated(root: Path) -> dict[Path, str]:
     return {
         root / "web/client/src/wire.ts": typescript(),
         root / "docs/permissions.md": permissions_page(),
+        root / "docs/configuration.md": config.markdown(),
         protocol: with_tables(_read(protocol) or "# Protocol\n", protocol_tables()),
     }
 
