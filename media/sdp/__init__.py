@@ -6,8 +6,11 @@ decide what is said back. Knows no socket: what goes in the lines is passed in.
 """
 
 from media.sdp.answers import answer_player, answer_publisher
+from media.sdp.build import build
+from media.sdp.fragment import IceFragment, build_fragment, parse_fragment
 from media.sdp.model import Codec, NoCodecError, SdpError, Section, SessionDescription
 from media.sdp.offers import SubscriberOffers
+from media.sdp.parse import parse
 from media.sdp.tracks import (
     IncomingTrack,
     OutgoingLine,
@@ -17,14 +20,9 @@ from media.sdp.tracks import (
     SubscriberAgreement,
 )
 
-
-def parse(text: str) -> SessionDescription:
-    """Raises SdpError."""
-    raise NotImplementedError
-
-
 __all__ = [
     "Codec",
+    "IceFragment",
     "IncomingTrack",
     "NoCodecError",
     "OutgoingLine",
@@ -38,5 +36,8 @@ __all__ = [
     "SubscriberOffers",
     "answer_player",
     "answer_publisher",
+    "build",
+    "build_fragment",
     "parse",
+    "parse_fragment",
 ]

@@ -17,7 +17,7 @@ class IncomingTrack:
     Attributes:
         codec: the one codec it may use, with the peer's payload type.
         rtx: payload type of its retransmissions, None without.
-        extensions: URI to id, as both sides agreed.
+        extensions: id to URI, as both sides agreed.
         rids: simulcast layers in the offer's order, () without simulcast.
         sources: (ssrc, rtx ssrc or None) as far as declared in the offer; with rids they may be absent.
         msid: (stream, track) or ("", "").
@@ -27,7 +27,7 @@ class IncomingTrack:
     kind: Kind
     codec: Codec
     rtx: int | None
-    extensions: Mapping[str, int]
+    extensions: Mapping[int, str]
     rids: tuple[str, ...]
     sources: tuple[tuple[int, int | None], ...]
     msid: tuple[str, str]
@@ -62,14 +62,14 @@ class OutgoingLine:
     Attributes:
         codec: with the payload type to send.
         rtx: payload type of retransmissions, None without.
-        extensions: URI to id.
+        extensions: id to URI.
     """
 
     mid: str
     track: OutgoingTrack
     codec: Codec
     rtx: int | None
-    extensions: Mapping[str, int]
+    extensions: Mapping[int, str]
 
 
 @dataclass(frozen=True, kw_only=True)
