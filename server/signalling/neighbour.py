@@ -116,12 +116,14 @@ class Neighbour:
         link: MediaLink,
         say: Callable[[NodeId, dict[str, Any]], Awaitable[None]],
         scope: Scope,
+        clock: Callable[[], float],
     ) -> None:
         self._us = us
         self._them = them
         self._keeper = us < them
         self._link = link
         self._say = say
+        self._clock = clock
         self._steps = Steps(scope, f"relay link to {them}", self._step)
         self._starts = 0
         self._run = ""
@@ -159,7 +161,7 @@ class Neighbour:
         alive: bool,
     ) -> None:
         """Take the whole of what people here want of that node now."""
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         mine, kept = self._mine, dict(wanted)
         for track, old in mine.wanted.items():
             if track in wanted:
@@ -204,7 +206,7 @@ class Neighbour:
     async def _step(self) -> None:
         if not self._link.up or self._link.info is None:
             return
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         if self._starts != self._link.starts:  # whatever the last worker had open is gone
             self._starts, self._run, self._open = self._link.starts, secrets.token_hex(8), None
         if not self._alive:

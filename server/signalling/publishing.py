@@ -36,6 +36,8 @@ KINDS = {
     Source.SCREEN: Kind.VIDEO,
 }
 RETRY_S = 1.0
+NO_LINES = {"": ""}
+"""Names no m-line, since every mid has a letter; nothing at all would name every line."""
 WORKER = 0
 """Index of this node's only worker."""
 
@@ -111,7 +113,7 @@ class Publisher:
                 for track in offered
             }
             wishes = {by_mid[track.mid]: track for track in offered}
-            answer = await self._ask(sdp, tracks=by_mid)
+            answer = await self._ask(sdp, tracks=by_mid or NO_LINES)
             self._mids = by_mid
             return answer.sdp, await self._announce(answer, wishes.__getitem__)
 

@@ -133,7 +133,8 @@ class Relays:
     def _neighbour(self, name: NodeId) -> Neighbour:
         neighbour = self._neighbours.get(name)
         if neighbour is None:
-            neighbour = Neighbour(self._node, name, self._link, self._say, self._scope)
+            clock = asyncio.get_running_loop().time
+            neighbour = Neighbour(self._node, name, self._link, self._say, self._scope, clock)
             self._neighbours[name] = neighbour
         return neighbour
 

@@ -58,7 +58,9 @@ def test_the_person_on_stage_is_the_program() -> None:
     assert (chosen.audio, chosen.video) == (ANN_MIC, ANN_CAM)
 
 
-def test_without_a_stage_the_latest_publisher_is_the_program_whatever_the_order_of_reading() -> None:
+def test_without_a_stage_the_latest_publisher_is_the_program_whatever_the_order_of_reading() -> (
+    None
+):
     assert program(live(BOB_CAM, ANN_CAM, BOB_MIC, ANN_MIC)).video == BOB_CAM
 
 

@@ -53,5 +53,7 @@ def test_a_track_without_simulcast_crosses_as_it_is() -> None:
         (["192.0.2.1"], ["2001:db8::2"], "2001:db8::2"),
     ],
 )
-def test_both_workers_choose_the_same_family(ours: list[str], theirs: list[str], there: str) -> None:
+def test_both_workers_choose_the_same_family(
+    ours: list[str], theirs: list[str], there: str
+) -> None:
     assert common_address(ours, theirs) == there
