@@ -28,7 +28,6 @@ from server.signalling.reconcile import Steps
 REPEAT_S = 2.0
 LINGER_S = 5.0
 """How long what nobody wants any more still crosses."""
-SILENT_WARNING_S = 10.0
 KEY_BYTES = 44
 """AEAD_AES_256_GCM: master key 32, master salt 12 (RFC 7714 §12)."""
 
@@ -86,9 +85,7 @@ class _Open:
 
     keys: _Keys
     their_run: str
-    since: float
     up: bool = False
-    warned: bool = False
     received: dict[str, Wanted] | None = None
     sent: dict[str, list[str]] | None = None
 
@@ -132,6 +129,7 @@ class Neighbour:
         self._theirs: _State | None = None
         self._open: _Open | None = None
         self._lost = ""
+        self._warned = False
         self._idle_since: float | None = None
         self._answer_due = False
         self._said: _State | None = None
@@ -192,9 +190,17 @@ class Neighbour:
         if self._open is None:
             return
         if state == "up":
-            self._open.up = True
+            self._open.up, self._warned = True, False
         else:
-            log.warning("relay link lost", node=self._them)
+            if self._open.up:
+                log.warning("relay link lost", node=self._them)
+            elif not self._warned:
+                self._warned = True
+                log.warning(
+                    "a relay link carries nothing: open the other node's UDP port to this one",
+                    node=self._them,
+                    port=self._theirs.port if self._theirs else 0,
+                )
             self._lost, self._open = self._open.keys.id, None
         self._steps.wake()
 
@@ -238,7 +244,7 @@ class Neighbour:
             return
         keys = self._keys_to_use(theirs)
         if keys is not None and (self._open is None or self._open.keys.id != keys.id):
-            await self._open_link(keys, theirs, now)
+            await self._open_link(keys, theirs)
         if self._open is None:
             return
         if self._open.received != self._mine.wanted:
@@ -246,13 +252,6 @@ class Neighbour:
         if self._open.sent != theirs.wants:
             await self._link.relay_send(rpc.RelaySend(link=self.link_id, tracks=dict(theirs.wants)))
             self._open.sent = theirs.wants
-        if not self._open.up and now - self._open.since > SILENT_WARNING_S:
-            if not self._open.warned:
-                log.warning(
-                    "a relay link carries nothing: open its UDP port between the nodes",
-                    node=self._them, port=theirs.port, addresses=theirs.addresses,
-                )  # fmt: skip
-            self._open.warned = True
 
     @property
     def _needed(self) -> bool:
@@ -272,7 +271,7 @@ class Neighbour:
             secrets.token_hex(8), secrets.token_bytes(KEY_BYTES), secrets.token_bytes(KEY_BYTES)
         )
 
-    async def _open_link(self, keys: _Keys, theirs: _State, now: float) -> None:
+    async def _open_link(self, keys: _Keys, theirs: _State) -> None:
         assert self._link.info is not None
         await self._link.relay_open(
             rpc.RelayOpen(
@@ -283,7 +282,7 @@ class Neighbour:
                 rx_key=keys.down if self._keeper else keys.up,
             )
         )
-        self._open = _Open(keys=keys, their_run=theirs.run, since=now)
+        self._open = _Open(keys=keys, their_run=theirs.run)
         self._lost = ""
 
     async def _receive(self, opened: _Open, wanted: dict[str, Wanted]) -> None:
