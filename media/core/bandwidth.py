@@ -6,7 +6,64 @@ loss, bounded growth, probes. Publishers that do TWCC estimate for themselves.
 
 from __future__ import annotations
 
-from media.core.twcc import Acknowledged
+from collections import deque
+
+from media.core.delay import DelayTrend, Usage
+from media.core.twcc import Acknowledged, Sample
+
+BETA = 0.85  # of the acknowledged rate after overuse (draft §5.5)
+GROWTH_PER_SECOND = 1.08  # far from the last known limit (draft §5.5)
+SLOW_START_PER_SECOND = 2.0  # until the first sign of a limit; as TCP's, in seconds for round trips
+AHEAD = 1.5  # growth stops at 1.5 times what is known to arrive (draft §5.5)
+AHEAD_BPS = 10_000
+RATE_WINDOW = 0.5  # libwebrtc's acknowledged_bitrate_estimator: 500 ms
+NEAR = 1.2  # beyond 1.2 times the last limit it is not the limit any more
+PACKET_BITS = 1200 * 8  # additive growth: about a packet per response time (draft §5.5)
+RESPONSE = 0.1  # added to the round trip (draft §5.5)
+LOSS_LOW, LOSS_HIGH = 0.02, 0.10  # draft §6
+LOSS_WINDOW_PACKETS = 20  # libwebrtc's kLimitNumPackets
+DECREASE_INTERVAL = 0.3  # libwebrtc's kBweDecreaseInterval, plus a round trip
+
+PROBE_DURATION = 0.05  # at least 15 ms and 5 packets (libwebrtc); longer is surer
+PROBE_TRUST = 0.95  # of what arrives when less arrives than was sent (kTargetUtilizationFraction)
+PROBE_PACKETS = 5
+PROBE_BACKOFF = (2.0, 60.0)  # seconds after a probe that found nothing, doubling
+
+
+class _Probe:
+    """A burst in flight. ``id`` goes with its packets; sums leave out the first packet."""
+
+    __slots__ = ("arrived", "bytes", "first", "id", "packets", "sent", "target_bps", "until")
+
+    def __init__(self, number: int, target_bps: int, until: float) -> None:
+        self.id = number
+        self.target_bps = target_bps
+        self.until = until
+        self.first: Sample | None = None
+        self.sent = 0.0
+        self.arrived = 0.0
+        self.bytes = 0
+        self.packets = 0
+
+    def add(self, sample: Sample) -> None:
+        if self.first is None:
+            self.first = sample
+        else:
+            self.bytes += sample.size_bytes
+        self.packets += 1
+        self.sent = max(self.sent, sample.sent)
+        self.arrived = max(self.arrived, sample.arrived)
+
+    def result_bps(self) -> int:
+        """Rate shown to arrive; 0 when too little came to say."""
+        if self.first is None or self.packets < PROBE_PACKETS:
+            return 0
+        # A queue or clock too coarse to see: no faster than 1 ms for the whole.
+        sending = self.bytes * 8 / max(self.sent - self.first.sent, 0.001)
+        arriving = self.bytes * 8 / max(self.arrived - self.first.arrived, 0.001)
+        if arriving < 0.9 * sending:
+            return int(min(PROBE_TRUST * arriving, self.target_bps))
+        return int(min(sending, arriving, self.target_bps))
 
 
 class SendEstimate:
@@ -16,48 +73,235 @@ class SendEstimate:
         start_bps, floor_bps, cap_bps: first value and limits.
     """
 
+    __slots__ = (
+        "_acked",
+        "_acked_bytes",
+        "_backoff",
+        "_bps",
+        "_cap_bps",
+        "_decreased_at",
+        "_floor_bps",
+        "_limit_bps",
+        "_loss",
+        "_loss_lost",
+        "_loss_seen",
+        "_next_probe_at",
+        "_probe",
+        "_probes",
+        "_remb_bps",
+        "_rtt",
+        "_trend",
+        "_twcc",
+        "_updated_at",
+    )
+
     def __init__(
         self, *, start_bps: int = 1_000_000, floor_bps: int = 30_000, cap_bps: int = 20_000_000
     ) -> None:
-        raise NotImplementedError
+        self._bps = float(start_bps)
+        self._floor_bps = floor_bps
+        self._cap_bps = cap_bps
+        self._remb_bps: int | None = None
+        self._rtt = 0.1
+        self._twcc = False
+        self._trend = DelayTrend()
+        self._limit_bps: float | None = None  # what arrived when the path was last full
+        self._updated_at: float | None = None
+        self._decreased_at: float | None = None
+        self._loss = 0.0
+        self._loss_lost = 0
+        self._loss_seen = 0
+        self._acked: deque[tuple[float, int]] = deque()
+        self._acked_bytes = 0
+        self._probe: _Probe | None = None
+        self._probes = 0
+        self._next_probe_at = 0.0
+        self._backoff = PROBE_BACKOFF[0]
 
     @property
     def bps(self) -> int:
         """The estimate."""
-        raise NotImplementedError
+        bps = self._bps
+        if self._remb_bps is not None:
+            bps = min(bps, self._remb_bps)
+        return int(min(max(bps, self._floor_bps), self._cap_bps))
 
     @property
     def rtt(self) -> float:
         """Smoothed round trip, seconds; 0.1 until known."""
-        raise NotImplementedError
+        return self._rtt
+
+    @property
+    def acknowledged_bps(self) -> int:
+        """What lately arrived; 0 when too little is known."""
+        if len(self._acked) < 2:
+            return 0
+        span = max(self._acked[-1][0] - self._acked[0][0], RATE_WINDOW / 2)
+        return int((self._acked_bytes - self._acked[0][1]) * 8 / span)
 
     def acknowledged(self, acked: Acknowledged, now: float) -> None:
         """Take a TWCC feedback."""
-        raise NotImplementedError
+        self._twcc = True
+        if acked.rtt is not None:
+            self._rtt += (acked.rtt - self._rtt) / 8  # RFC 6298's smoothing
+        over = False
+        for sample in acked.samples:
+            self._trend.add(sample)
+            over = over or self._trend.usage is Usage.OVER
+            self._count(sample)
+            if self._probe is not None and sample.probe == self._probe.id:
+                self._probe.add(sample)
+        self._count_loss(acked, now)
+        if over:
+            self._trend.usage = Usage.NORMAL  # answered; the next OVER is a new one
+            self._overused(now)
+        elif self._trend.usage is Usage.NORMAL and self._loss < LOSS_LOW:
+            self._grow(now)
+        self._updated_at = now
+        probe = self._probe
+        if probe is not None and now > probe.until + self._rtt + 0.1:
+            self._judge(probe, now)
+
+    def _count(self, sample: Sample) -> None:
+        self._acked.append((sample.arrived, sample.size_bytes))
+        self._acked_bytes += sample.size_bytes
+        while self._acked[0][0] < sample.arrived - RATE_WINDOW:
+            self._acked_bytes -= self._acked.popleft()[1]
+
+    def _count_loss(self, acked: Acknowledged, now: float) -> None:
+        self._loss_lost += acked.lost
+        self._loss_seen += acked.lost + len(acked.samples)
+        if self._loss_seen >= LOSS_WINDOW_PACKETS:
+            self._loss = self._loss_lost / self._loss_seen
+            self._loss_lost = self._loss_seen = 0
+            self._lose(self._loss, now)
+
+    def _may_decrease(self, now: float) -> bool:
+        return (
+            self._decreased_at is None or now - self._decreased_at > DECREASE_INTERVAL + self._rtt
+        )
+
+    def _overused(self, now: float) -> None:
+        """The queue grows: go below what gets through."""
+        arriving = self.acknowledged_bps
+        if not arriving or not self._may_decrease(now):
+            return
+        self._limit_bps = arriving
+        self._set(min(self._bps, BETA * arriving))
+        self._decreased_at = now
+
+    def _grow(self, now: float) -> None:
+        if self._updated_at is None:
+            return
+        elapsed = min(now - self._updated_at, 1.0)
+        arriving = self.acknowledged_bps
+        if self._limit_bps is not None and arriving > NEAR * self._limit_bps:
+            self._limit_bps = None
+        if self._limit_bps is not None and self._bps > self._limit_bps / NEAR:
+            grown = self._bps + elapsed * PACKET_BITS / (self._rtt + RESPONSE)
+        elif self._decreased_at is None:
+            grown = self._bps * SLOW_START_PER_SECOND**elapsed
+        else:
+            grown = self._bps * GROWTH_PER_SECOND**elapsed
+        self._set(max(self._bps, min(grown, AHEAD * arriving + AHEAD_BPS)))
+
+    def _set(self, bps: float) -> None:
+        self._bps = min(max(bps, self._floor_bps), self._cap_bps)
+
+    def _lose(self, fraction: float, now: float) -> None:
+        """Draft §6: much loss lowers the rate by half of it."""
+        if fraction > LOSS_HIGH and self._may_decrease(now):
+            self._set(self._bps * (1 - 0.5 * fraction))
+            self._decreased_at = now
 
     def remb(self, bps: int, now: float) -> None:
         """Take a receiver's own estimate (clients without TWCC follow it; with TWCC it is a cap)."""
-        raise NotImplementedError
+        self._remb_bps = max(bps, self._floor_bps)
+        if not self._twcc:
+            self._set(self._remb_bps)
+            self._updated_at = now
 
     def receiver_report(self, fraction_lost: int, rtt: float | None, now: float) -> None:
         """Take loss (0..255 of 256) and round trip of an RR; loss counts only without TWCC."""
-        raise NotImplementedError
+        if self._twcc:
+            return
+        if rtt is not None:
+            self._rtt += (rtt - self._rtt) / 8
+        fraction = fraction_lost / 256
+        self._lose(fraction, now)
+        if fraction < LOSS_LOW and self._remb_bps is None and self._updated_at is not None:
+            self._set(self._bps * GROWTH_PER_SECOND ** min(now - self._updated_at, 1.0))
+        self._updated_at = now
+
+    def probing(self, now: float) -> int:
+        """Id of the probe under way, for ``Departures.next`` with every packet; 0 for none."""
+        probe = self._probe
+        return probe.id if probe is not None and now <= probe.until else 0
 
     def probe(self, target_bps: int, now: float) -> tuple[int, int] | None:
-        """Start a probe: (probe id for ``Departures.next``, bytes of padding to send now), None if too soon."""
-        raise NotImplementedError
+        """Start a probe: is there room for ``target_bps``?
+
+        Returns:
+            (id, bytes of padding to send, spread over ``PROBE_DURATION``), or None when
+            one is under way, the last found nothing lately, or no TWCC would tell.
+        """
+        if not self._twcc or self._probe is not None or now < self._next_probe_at:
+            return None
+        target_bps = min(target_bps, self._cap_bps)
+        self._probes = self._probes % 0xFFFF + 1
+        self._probe = _Probe(self._probes, target_bps, now + PROBE_DURATION)
+        padding_bps = max(target_bps - self.acknowledged_bps, 0)
+        return self._probes, int(padding_bps * PROBE_DURATION / 8)
+
+    def _judge(self, probe: _Probe, now: float) -> None:
+        """End a probe: believe what arrived, or wait longer before the next."""
+        self._probe = None
+        result = probe.result_bps()
+        overused_since = self._decreased_at is not None and (
+            self._decreased_at > probe.until - PROBE_DURATION
+        )
+        if not overused_since and result > self._bps:
+            self._set(result)
+            if self._limit_bps is not None and result > self._limit_bps:
+                self._limit_bps = None
+        if self._bps >= 0.9 * probe.target_bps:
+            self._backoff = PROBE_BACKOFF[0]
+            self._next_probe_at = now
+        else:
+            self._next_probe_at = now + self._backoff
+            self._backoff = min(self._backoff * 2, PROBE_BACKOFF[1])
 
 
 class ReceiveLimit:
     """What to tell a publisher without TWCC by REMB. Owner: the publisher.
 
+    Loss alone decides (draft §6): its sender adds its own judgement.
+
     Args:
         cap_bps: most we ever want of it.
     """
 
+    __slots__ = ("_bps", "_cap_bps", "_updated_at")
+
+    FLOOR_BPS = 50_000  # a picture the size of a thumbnail, and audio
+
     def __init__(self, *, cap_bps: int) -> None:
-        raise NotImplementedError
+        self._cap_bps = cap_bps
+        self._bps = float(cap_bps)
+        self._updated_at: float | None = None
 
     def update(self, received_bps: int, fraction_lost: int, now: float) -> int:
-        """Return the value to send; call once a second."""
-        raise NotImplementedError
+        """Return the value to send; call once a second.
+
+        Args:
+            fraction_lost: of 256, over the last second.
+        """
+        fraction = fraction_lost / 256
+        if fraction > LOSS_HIGH:
+            self._bps = min(self._bps, received_bps) * (1 - 0.5 * fraction)
+        elif fraction < LOSS_LOW:
+            elapsed = 0.0 if self._updated_at is None else now - self._updated_at
+            self._bps *= GROWTH_PER_SECOND ** min(elapsed, 10.0)
+        self._updated_at = now
+        self._bps = min(max(self._bps, self.FLOOR_BPS), self._cap_bps)
+        return int(self._bps)

@@ -6,6 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+# A picture may be stretched by a quarter before people prefer the next layer,
+# which costs three to four times as much (judgement).
+STRETCH = 1.25
+
+# Going up needs a fifth more than the layer costs: rates of encoders swing by
+# about that much, and going back down is what people notice.
+HEADROOM = 1.2
+
 
 @dataclass(slots=True)
 class LayerState:
@@ -44,14 +52,80 @@ class Wish:
 
 
 def fitting(layers: Sequence[LayerState], max_width: int, max_height: int) -> int | None:
-    """Index of the smallest living layer that fills the tile, else the largest; None if none lives."""
-    raise NotImplementedError
+    """Index of the smallest living layer that fills the tile, else the largest; None if none lives.
+
+    Unknown sizes are taken as half of the next larger layer's, or twice the next
+    smaller's; with none known the largest living layer is chosen.
+    """
+    living = [index for index, layer in enumerate(layers) if layer.bps > 0]
+    if not living:
+        return None
+    if not max_width and not max_height:
+        return living[-1]
+    for index in living:
+        width, height = _size(layers, index)
+        if (max_width and width * STRETCH >= max_width) or (
+            max_height and height * STRETCH >= max_height
+        ):
+            return index
+    return living[-1]
+
+
+def _size(layers: Sequence[LayerState], index: int) -> tuple[float, float]:
+    """Size of a layer, reckoned from the nearest known one; (0, 0) when none is known."""
+    known = [at for at, layer in enumerate(layers) if layer.width and layer.height]
+    if not known:
+        return 0, 0
+    nearest = min(known, key=lambda at: abs(at - index))
+    scale = 2.0 ** (index - nearest)
+    return layers[nearest].width * scale, layers[nearest].height * scale
 
 
 def allocate(wishes: Sequence[Wish], limit_bps: int) -> list[int | None]:
     """Share the path: for each wish the index of its layer, or None for paused by bandwidth.
 
-    Everybody gets the lowest layer in order of rank before anybody gets more. Going
-    up needs headroom over the limit; staying does not.
+    Everybody gets the lowest layer in order of rank before anybody gets more; within
+    a rank all go up a step before one goes up two. Going up needs headroom over the
+    limit; staying does not. Audio is never paused. Wishes nobody sends for are None.
     """
-    raise NotImplementedError
+    chosen: list[int | None] = [None] * len(wishes)
+    left = float(limit_bps)
+    steps: list[list[int]] = []  # per wish: living layers up to the fitting one
+    for wish in wishes:
+        top = fitting(wish.layers, wish.max_width, wish.max_height)
+        steps.append(
+            [] if top is None else [index for index in range(top + 1) if wish.layers[index].bps > 0]
+        )
+    order = sorted(range(len(wishes)), key=lambda at: wishes[at].rank)
+    for at in order:
+        wish = wishes[at]
+        if steps[at]:
+            lowest = steps[at][0]
+            if wish.rank is Rank.AUDIO or _cost(wish, lowest) <= left:
+                chosen[at] = lowest
+                left -= wish.layers[lowest].bps
+    for rank in Rank:
+        climbing = [at for at in order if wishes[at].rank is rank and chosen[at] is not None]
+        while climbing:
+            still = []
+            for at in climbing:
+                wish = wishes[at]
+                now = chosen[at]
+                above = next(
+                    (index for index in steps[at] if now is not None and index > now), None
+                )
+                if now is None or above is None:
+                    continue
+                paid = wish.layers[now].bps
+                if _cost(wish, above) - paid <= left:
+                    chosen[at] = above
+                    left -= wish.layers[above].bps - paid
+                    still.append(at)
+            climbing = still
+    return chosen
+
+
+def _cost(wish: Wish, index: int) -> float:
+    """What a layer must find free: more than it takes when it would be a step up."""
+    up = wish.current is None or index > wish.current
+    return wish.layers[index].bps * (HEADROOM if up else 1.0)

@@ -43,7 +43,7 @@ class Arrivals:
             self._base = seq
         else:
             seq = extend_seq(seq16, highest)
-            if abs(seq - highest) > MAX_JUMP:
+            if abs(seq - highest) > MAX_JUMP or len(self._arrivals) > MAX_JUMP:
                 self._arrivals.clear()
                 self._base = seq
                 self._highest = highest = -1
@@ -117,7 +117,7 @@ class Departures:
         self.seq = 0xFFFF  # newest sent, extended; the first sent is 0x10000
         self._told = 0xFFFF  # newest acknowledged
         self._clock: int | None = None  # newest arrival, unwrapped ticks of the peer
-        self._sent = array("d", bytes(8 * SENT))  # 0.0: free or acknowledged
+        self._sent = array("d", [-1.0]) * SENT  # negative: free or acknowledged
         self._sizes = array("H", bytes(2 * SENT))
         self._probes = array("H", bytes(2 * SENT))
 
@@ -145,9 +145,9 @@ class Departures:
                 continue
             place = seq % SENT
             sent = self._sent[place]
-            if sent == 0.0:
+            if sent < 0:
                 continue
-            self._sent[place] = 0.0
+            self._sent[place] = -1.0
             clock = extend_ts(ticks & 0xFFFFFFFF, self._clock)
             self._clock = clock if self._clock is None else max(self._clock, clock)
             samples.append(Sample(sent, clock / TICKS, self._sizes[place], self._probes[place]))
