@@ -19,8 +19,7 @@ from aiohttp import web
 
 from server import keys
 from server.config import Settings
-from server.http import headers, health, middleware, pages, patience, rooms_api, whep, whip
-from server.http.metrics import Metrics, metrics
+from server.http import application, patience
 from server.realtime import sio
 from server.realtime.link import RedisUnreachable
 from server.realtime.service import Realtime
@@ -33,8 +32,6 @@ EXIT_FAILED = 1
 EXIT_SETTINGS = 2
 EXIT_PORT_TAKEN = 3
 EXIT_DEPENDENCY = 4
-MAX_BODY_BYTES = 128 * 1024
-"""An SDP has at most 64 KiB, anything else less."""
 KEEPALIVE_S = 75.0
 STOP_TIMEOUT_S = 5.0
 
@@ -57,7 +54,7 @@ async def open_application(settings: Settings) -> AsyncIterator[web.Application]
         StartError: something the node needs is away.
     """
     async with AsyncExitStack() as stack:
-        app = _application(settings)
+        app = application.build(settings)
         readiness = app[keys.READINESS]
         try:
             redis_url = settings.redis_url
@@ -79,26 +76,8 @@ async def open_application(settings: Settings) -> AsyncIterator[web.Application]
         readiness.require("sql", store.check)
         readiness.require("redis", realtime.link.redis.ping)
         readiness.require("media", signalling.check)
-        await stack.enter_async_context(sio.attach(app, settings, realtime, signalling))
+        await stack.enter_async_context(sio.attach(app, settings, realtime, signalling.peers))
         yield app
-
-
-def _application(settings: Settings) -> web.Application:
-    app = web.Application(
-        middlewares=[middleware.observe, middleware.explain, middleware.same_origin],
-        client_max_size=MAX_BODY_BYTES,
-    )
-    app[keys.SETTINGS] = settings
-    app[keys.READINESS] = health.Readiness()
-    app[keys.METRICS] = Metrics()
-    app[keys.PAGES] = pages.Pages()
-    app.on_response_prepare.append(headers.add)
-    app.router.add_get("/healthz", health.healthz)
-    app.router.add_get("/readyz", health.readyz)
-    app.router.add_get("/metrics", metrics)
-    for routes in (pages.routes, rooms_api.routes, whip.routes, whep.routes):
-        app.router.add_routes(routes)
-    return app
 
 
 async def serve(settings: Settings) -> None:

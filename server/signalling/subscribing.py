@@ -20,6 +20,9 @@ from server.signalling.media_link import MediaLink, room_error
 from server.signalling.reconcile import Steps
 from server.signalling.relays import Relays
 
+MAX_TRACKS = 256
+"""What the worker sends to one peer at most; tiles come before voices."""
+
 
 class Subscriber:
     """The receiving half of a session.
@@ -64,6 +67,7 @@ class Subscriber:
                 Code.FORBIDDEN, "Your token does not let you watch or listen. Ask for another."
             )
         self._wish = wish
+        self._waiting = False
         if self._unanswered is not None:
             # The client asks again, so the offer may have been lost with its socket.
             self._session.signal(self._unanswered)
@@ -159,8 +163,8 @@ class Subscriber:
             return
         wants = self._wants(wish)
         self._relays.want(self._key, self._session.room, wants)
-        if self.peer is not None and self._starts != self._link.starts:
-            self._forget()
+        if self._starts != self._link.starts:
+            self._forget()  # whatever the last worker had is gone
         if wants == self._applied or self._waiting:
             return
         if self.peer is None:
@@ -181,10 +185,6 @@ class Subscriber:
         """Work out the wish against the room as it is: nobody hears or sees what is not there."""
         live = self._mirror.live
         wants: dict[TrackId, rpc.WantedTrack] = {}
-        if wish.audio:
-            for track in live.tracks.values():
-                if track.kind is Kind.AUDIO and track.identity != self._session.identity:
-                    wants[track.id] = rpc.WantedTrack(track=track.id, group=track.identity)
         for tile in wish.tiles:
             seen = live.tracks.get(tile.track)
             if seen is not None and seen.kind is Kind.VIDEO:
@@ -194,7 +194,11 @@ class Subscriber:
                     max_width=max(0, tile.width),
                     max_height=max(0, tile.height),
                 )
-        return list(wants.values())
+        if wish.audio:
+            for track in live.tracks.values():
+                if track.kind is Kind.AUDIO and track.identity != self._session.identity:
+                    wants[track.id] = rpc.WantedTrack(track=track.id, group=track.identity)
+        return list(wants.values())[:MAX_TRACKS]
 
     def _tell(self, offer: rpc.SubscriberOffer) -> None:
         generation = self._base + offer.generation
