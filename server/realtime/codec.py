@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from rooms.events import EVENTS, Event
-from rooms.live import Envelope
+from rooms.live import Envelope, Track
 from rooms.signals import Signal
 from server.realtime.records import TrackRecord
 from server.realtime.wire import Frame, event_frame
@@ -41,6 +41,20 @@ def event_of(message: BusMessage) -> Event:
 def record_of(message: BusMessage) -> TrackRecord:
     """Read the track record inside a ``track.published`` message."""
     return msgspec.convert({**(message.private or {}), **message.data}, TrackRecord)
+
+
+def record_from(track: Track, private: bytes) -> TrackRecord:
+    """Join a track with its private part as Redis keeps it."""
+    return msgspec.convert(
+        {**msgspec.json.decode(private), "track": msgspec.to_builtins(track)}, TrackRecord
+    )
+
+
+def private_part(record: TrackRecord) -> str:
+    """Write what nodes know of a track and clients do not."""
+    parts = msgspec.to_builtins(record)
+    del parts["track"]
+    return to_json(parts)
 
 
 def to_json(value: object) -> str:

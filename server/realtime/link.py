@@ -13,8 +13,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from rooms.errors import Code, RoomError
 from server.realtime.timings import Timings
@@ -136,7 +136,9 @@ class RedisLink:
         self._closed_until = time.monotonic() + self.timings.pause
         if self.up:
             self.up = False
-            log.warning("redis_away", url=masked(self.url), error=str(error) or type(error).__name__)
+            log.warning(
+                "redis_away", url=masked(self.url), error=str(error) or type(error).__name__
+            )
         return self._away(self.timings.pause)
 
     @staticmethod

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from rooms.events import ChatPosted, Event, ParticipantLeft, TrackPublished, apply
+from rooms.events import (
+    Event,
+    ParticipantLeft,
+    TrackPublished,
+    TrackUnpublished,
+    TrackUpdated,
+    apply,
+)
 from rooms.ids import RoomId, SessionId, TrackId
 from rooms.live import Envelope, Live
 from server.realtime.codec import BusMessage, encode_event, event_of, record_of
@@ -81,27 +88,35 @@ class RoomMirror:
         event = event_of(message)
         self.live = apply(self.live, event)
         self.seq = message.seq
-        if isinstance(event, TrackPublished) and event.track.id in self.live.tracks:
-            self.records[event.track.id] = record_of(message)
-        if self.records.keys() != self.live.tracks.keys():
-            self.records = {k: v for k, v in self.records.items() if k in self.live.tracks}
-        for track_id in self.live.tracks.keys() & self.records.keys():
-            if self.records[track_id].track is not self.live.tracks[track_id]:
-                self.records[track_id] = replace(
-                    self.records[track_id], track=self.live.tracks[track_id]
-                )
+        self._keep_records(event, message)
         self._delivery.send(
             encode_event(
-                Envelope(
-                    epoch=message.epoch, seq=message.seq, name=message.name, data=message.data
-                )
+                Envelope(epoch=message.epoch, seq=message.seq, name=message.name, data=message.data)
             ),
             self.sessions,
         )
         self._tell(event)
         return True
 
-    def replace(self, state: RoomState) -> None:
+    def _keep_records(self, event: Event, message: BusMessage) -> None:
+        match event:
+            case TrackPublished(track=track) if track.id in self.live.tracks:
+                self._keep(record_of(message))
+            case TrackUpdated(track=track) if track.id in self.records:
+                self._keep(replace(self.records[track.id], track=track))
+            case TrackUnpublished(id=track_id):
+                record = self.records.pop(track_id, None)
+                if record is not None and record.session in self.sessions:
+                    self.sessions[record.session].tracks.pop(track_id, None)
+            case ParticipantLeft():
+                self.records = {k: v for k, v in self.records.items() if k in self.live.tracks}
+
+    def _keep(self, record: TrackRecord) -> None:
+        self.records[record.track.id] = record
+        if record.session in self.sessions:
+            self.sessions[record.session].tracks[record.track.id] = record
+
+    def renew(self, state: RoomState) -> None:
         """Take a whole new state: what happened in between cannot be told event by event.
 
         Local clients get the room's card under the new number. To them that is
@@ -152,5 +167,3 @@ class RoomMirror:
             for session in list(self.sessions.values()):
                 if session.identity == event.identity and event.reason == "removed":
                     session.end(event.reason)
-        elif event is not None and not isinstance(event, ChatPosted):
-            log.debug("room_event", room=self.room, event=event.name, seq=self.seq)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import structlog
 
-from rooms.ids import Identity, RoomId, SessionId
+from rooms.ids import Identity, RoomId, SessionId, TrackId
 from rooms.live import Role
 from rooms.ports import Actor
 from rooms.signals import SessionClosed, Signal
 from server.realtime.codec import encode_signal
 from server.realtime.mirror import RoomMirror
+from server.realtime.records import TrackRecord
 from server.realtime.wire import Frame
 from server.tokens import Grant
 
@@ -41,8 +42,8 @@ class Carrier(Protocol):
     def put(self, frame: Frame) -> None:
         """Queue a frame; never waits."""
 
-    def drop(self) -> None:
-        """Flush what is queued and hang up; never waits."""
+    def drop(self, *, come_back: bool) -> None:
+        """Flush what is queued and hang up; never waits. Without ``come_back`` for good."""
 
 
 class Session:
@@ -50,6 +51,8 @@ class Session:
 
     Attributes:
         carrier: the client's socket, None while it is away or for encoders.
+        ended: set when nothing of it is left.
+        tracks: what it publishes, to be published again should Redis forget.
     """
 
     def __init__(
@@ -67,7 +70,9 @@ class Session:
         self.kind = kind
         self.mirror = mirror
         self.carrier: Carrier | None = None
+        self.tracks: dict[TrackId, TrackRecord] = {}
         self.closed = False
+        self.ended = asyncio.Event()
         self._presence = presence
         self._held: list[Frame] | None = None
         self._on_close: list[OnClose] = []
@@ -121,7 +126,7 @@ class Session:
         former, self.carrier = self.carrier, carrier
         if former is not None and former is not carrier:
             former.put(encode_signal(SessionClosed(reason="replaced", reconnect=False)))
-            former.drop()
+            former.drop(come_back=False)
 
     def detach(self, carrier: Carrier, blink: float) -> None:
         """Lose the socket: end the session unless another one comes within ``blink`` seconds."""
@@ -145,13 +150,14 @@ class Session:
         self.mirror.sessions.pop(self.id, None)
         carrier, self.carrier, self._held = self.carrier, None, None
         if carrier is not None and reason != "left":
-            carrier.put(
-                encode_signal(SessionClosed(reason=reason, reconnect=reason in COMES_BACK))
-            )
-            carrier.drop()
+            carrier.put(encode_signal(SessionClosed(reason=reason, reconnect=reason in COMES_BACK)))
+            carrier.drop(come_back=come_back)
         for callback in self._on_close:
             try:
                 await callback(self, reason)
             except Exception:
                 log.exception("session_close_callback_failed", session=self.id, room=self.room)
-        await self._presence.forget(self, reason)
+        try:
+            await self._presence.forget(self, reason)
+        finally:
+            self.ended.set()

@@ -9,12 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgpack
 from engineio import packet as engine
 from socketio import packet as socket_packet
 from socketio.msgpack_packet import MsgPackPacket
 
-MAX_NESTING = 32
 UNDEFINED = 0
 """Extension type under which socket.io-msgpack-parser sends JavaScript's ``undefined``."""
 
@@ -61,20 +59,11 @@ def ack_frame(ack: int, result: Any) -> Frame:
     return Frame(Packet(socket_packet.ACK, data=[result], namespace="/", id=ack).encode())
 
 
+def disconnect_frame() -> Frame:
+    """Encode the server's disconnect, after which a client does not come back by itself."""
+    return Frame(Packet(socket_packet.DISCONNECT, namespace="/").encode())
+
+
 def refusal_frame(data: Any) -> Frame:
     """Encode a ``connect_error``."""
     return Frame(Packet(socket_packet.CONNECT_ERROR, data=data, namespace="/").encode())
-
-
-def nesting(value: Any, limit: int = MAX_NESTING) -> bool:
-    """Tell whether ``value`` is nested no deeper than ``limit``."""
-    if limit < 0:
-        return False
-    if isinstance(value, dict):
-        return all(nesting(v, limit - 1) for v in value.values())
-    if isinstance(value, list):
-        return all(nesting(v, limit - 1) for v in value)
-    return True
-
-
-__all__ = ["Frame", "Packet", "ack_frame", "event_frame", "msgpack", "nesting", "refusal_frame"]

@@ -1,0 +1,13 @@
+-- person_remove(node, fence, room, identity): end all sessions of a person, everywhere.
+local refusal = fenced(ARGV[2], ARGV[3])
+if refusal then return refusal end
+local room, identity, count = ARGV[4], ARGV[5], 0
+local sessions = redis.call('HGETALL', key('sessions', room))
+for i = 1, #sessions, 2 do
+  if cjson.decode(sessions[i + 1]).identity == identity then
+    close_session(room, sessions[i], 'removed', 1, 1)
+    count = count + 1
+  end
+end
+redis.call('DEL', key('seat', room, identity))
+return count
