@@ -105,12 +105,12 @@ async def same_origin(request: web.Request, handler: Handler) -> web.StreamRespo
 
     A request that carries an Authorization header is not such: a browser adds
     none by itself, and asks us first (CORS) when a foreign page wants to.
-    Socket.IO checks origins itself.
+    Socket.IO checks origins itself; WHIP and WHEP know bearer tokens only.
     """
     exempt = (
         request.method in SAFE
         or "Authorization" in request.headers
-        or request.path.startswith("/socket.io")
+        or request.path.startswith(("/socket.io", "/whip/", "/whep/"))
     )
     if not exempt:
         origin = request.headers.get("Origin")

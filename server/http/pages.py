@@ -84,6 +84,7 @@ class Pages:
                 lang=language,
                 nonce=request[NONCE],
                 asset=self.asset,
+                status=status,
                 **context,
             )
         except NotBuiltError:
@@ -130,7 +131,10 @@ async def room(request: web.Request) -> web.Response:
 
 @routes.get("/favicon.ico")
 async def favicon(request: web.Request) -> web.Response:
-    raise web.HTTPFound(request.app[keys.PAGES].asset("icon.svg"))
+    try:
+        raise web.HTTPFound(request.app[keys.PAGES].asset("icon.svg"))
+    except NotBuiltError:
+        raise web.HTTPNotFound from None
 
 
 @routes.get("/static/{name}")

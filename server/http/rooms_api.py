@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import msgspec
 from aiohttp import web
 
+from rooms.actions.creation import create
 from rooms.errors import Code, RoomError
 from rooms.ids import RoomId, is_room_id
 from rooms.live import Room, RoomKind
-from rooms.permissions import allows
 from server import keys
 from server.tokens import Grant, bearer, verify
 from server.turn import ice_servers
@@ -40,7 +40,7 @@ async def list_rooms(request: web.Request) -> web.Response:
     rooms = await request.app[keys.STORE].rooms.list()
     if not grant.may_list:
         rooms = [room for room in rooms if grant.opens(room.id)]
-    people = await request.app[keys.REALTIME].sessions.count([room.id for room in rooms])
+    people = await request.app[keys.REALTIME].live.people([room.id for room in rooms])
     listed: list[dict[str, Any]] = [
         {
             **msgspec.to_builtins(room),
@@ -58,11 +58,8 @@ async def create_room(request: web.Request) -> web.Response:
     """Make a room: 201 with it, 409 when the id is taken, 422 when a field is wrong."""
     grant = grant_of(request)
     wanted = _room(await request.read(), created_ms=time.time_ns() // 1_000_000)
-    if not (grant.may_create and grant.opens(wanted.id)):
-        raise RoomError(Code.FORBIDDEN, "This token does not create this room: ask an operator.")
-    if not allows("room.create", grant.role, wanted.kind):
-        raise RoomError(Code.FORBIDDEN, "Only moderators create rooms.")
-    await request.app[keys.STORE].rooms.create(wanted)
+    granted = grant.may_create and grant.opens(wanted.id)
+    await create(request.app[keys.STORE], wanted, role=grant.role, granted=granted)
     return web.json_response(
         msgspec.to_builtins(wanted), status=201, headers={"Location": f"/rooms/{wanted.id}"}
     )
