@@ -6,7 +6,7 @@ NODES ?= 1
 BOOTSTRAP = $(PYTHON) tools/bootstrap.py
 BIN = .venv/bin
 
-.PHONY: run client fast test check bench shots generate lock clean
+.PHONY: run client fast test check bench shots generate locales lock clean
 
 run:
 	@$(BOOTSTRAP) run
@@ -33,7 +33,7 @@ check:
 	$(BIN)/lint-imports
 	$(BOOTSTRAP) npm run --silent check
 	$(BIN)/python -m tools.generate --check
-	$(BIN)/python -m tools.locales
+	$(BIN)/python -m tools.locales --check
 
 bench:
 	@$(BOOTSTRAP) dev
@@ -47,6 +47,10 @@ shots:
 generate:
 	@$(BOOTSTRAP) dev
 	$(BIN)/python -m tools.generate
+
+locales:
+	@$(BOOTSTRAP) dev
+	$(BIN)/python -m tools.locales --update
 
 # The lock files name no index: any mirror serves them (docs/adr/0001).
 COMPILE = .venv/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate

@@ -204,6 +204,7 @@ def client_build() -> None:
     node = pick_node()
     node_modules(node)
     say("building the client")
+    run([str(PYTHON), "-m", "tools.locales"])
     run(npm(node, "run", "--silent", "build"), cwd=CLIENT, env=_node_env(node))
     stamp.write_text(_fingerprint())
 
