@@ -81,19 +81,30 @@ class ExtensionIds:
 class Wire:
     """A packet with its extensions in the target's ids, padding removed; shared by its subscribers.
 
-    ``data``: to be copied, then header fields patched. ``first``: byte 0.
-    ``twcc``: offset of the transport-wide number, 0 when there is none.
-    ``shift``: how far the payload moved against the source packet.
+    ``data`` (``size`` bytes) is to be copied, then header fields patched. Offsets into
+    it, 0 where there is no such thing: ``twcc`` (transport-wide number), ``picture_at``
+    (``wide``: 15 bits), ``tl0_at``. ``marker`` is 0x80 or 0; ``payload`` the payload's offset.
     """
 
-    __slots__ = ("data", "first", "packet", "payload", "shift", "twcc")
+    __slots__ = (
+        "data",
+        "marker",
+        "payload",
+        "picture_at",
+        "size",
+        "tl0_at",
+        "twcc",
+        "wide",
+    )
 
-    data: bytes | bytearray
-    first: int
-    packet: Packet
+    data: bytearray
+    marker: int
     payload: int
-    shift: int
+    picture_at: int
+    size: int
+    tl0_at: int
     twcc: int
+    wide: bool
 
 
 class Translation:
@@ -127,9 +138,7 @@ class Translation:
         if packet is self._packet and self._wire is not None:
             return self._wire
         wire = Wire()
-        wire.packet = packet
         wire.payload = packet.payload
-        wire.shift = 0
         wire.twcc = 0
         data = bytearray(packet.data)
         if packet.end < len(data):
@@ -143,7 +152,16 @@ class Translation:
             room = self._renumber_two_byte(wire, data, packet, now)
         if self.target.transport_cc and not wire.twcc and packet.profile != OPAQUE:
             self._insert_twcc(wire, data, packet, room)
-        wire.first = data[0]
+        wire.size = len(data)
+        wire.marker = 0x80 if packet.marker else 0
+        wire.picture_at = wire.tl0_at = 0
+        wire.wide = False
+        if packet.picture >= 0:
+            shift = wire.payload - packet.payload
+            wire.picture_at = packet.picture_at + shift
+            wire.wide = packet.picture_mask == 0x7FFF
+            if packet.tl0 >= 0:
+                wire.tl0_at = packet.tl0_at + shift
         self._packet = packet
         self._wire = wire
         return wire
@@ -237,7 +255,6 @@ class Translation:
             data[end:end] = b"\xbe\xde\x00\x01" + element + b"\x00"
             wire.twcc = end + 5
             data[0] |= 0x10
-        wire.shift = grown
         wire.payload += grown
 
 

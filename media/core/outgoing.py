@@ -6,8 +6,14 @@ picture numbers; takes nothing else apart.
 
 from __future__ import annotations
 
+import struct
+
 from media.core.extensions import Wire
-from media.core.packet import HEADER, U16, Packet
+from media.core.packet import U16
+
+# Bound once: these run for every packet of every subscriber.
+_put_header = struct.Struct("!BHII").pack_into  # M PT, seq, timestamp, SSRC; byte 0 is the wire's
+_put_u16 = U16.pack_into
 
 
 class Outgoing:
@@ -54,54 +60,42 @@ class Outgoing:
 
     def write(self, buffer: bytearray | memoryview, at: int, wire: Wire, twcc_seq: int = 0) -> int:
         """Write a packet under the numbers now set into ``buffer`` at ``at``; returns its length."""
-        data = wire.data
-        size = len(data)
-        packet = wire.packet
-        buffer[at : at + size] = data
-        HEADER.pack_into(
+        size = wire.size
+        buffer[at : at + size] = wire.data
+        _put_header(
             buffer,
-            at,
-            wire.first,
-            self.pt | 0x80 if packet.marker else self.pt,
+            at + 1,
+            self.pt | wire.marker,
             self.seq & 0xFFFF,
             self.ts & 0xFFFFFFFF,
             self.ssrc,
         )
         if wire.twcc:
-            U16.pack_into(buffer, at + wire.twcc, twcc_seq)
-        if packet.picture >= 0:
-            self._write_picture(buffer, at + wire.shift, packet)
+            _put_u16(buffer, at + wire.twcc, twcc_seq)
+        place = wire.picture_at
+        if place:
+            if wire.wide:
+                _put_u16(buffer, at + place, 0x8000 | self.picture & 0x7FFF)
+            else:
+                buffer[at + place] = self.picture & 0x7F
+            if wire.tl0_at:
+                buffer[at + wire.tl0_at] = self.tl0 & 0xFF
         self.packets += 1
         self.octets += size - wire.payload
         return size
-
-    def _write_picture(self, buffer: bytearray | memoryview, base: int, packet: Packet) -> None:
-        """Patch picture id, in its own width, and TL0PICIDX; ``base`` + packet offsets."""
-        place = base + packet.picture_at
-        if packet.picture_mask == 0x7FFF:
-            U16.pack_into(buffer, place, 0x8000 | self.picture & 0x7FFF)
-        else:
-            buffer[place] = self.picture & 0x7F
-        if packet.tl0 >= 0:
-            buffer[base + packet.tl0_at] = self.tl0 & 0xFF
 
     def write_rtx(
         self, buffer: bytearray | memoryview, at: int, wire: Wire, twcc_seq: int = 0
     ) -> int:
         """As ``write``, as a retransmission on the RTX stream (RFC 4588); numbers it itself."""
-        data = wire.data
-        payload = wire.payload
-        packet = wire.packet
-        size = len(data) + 2
-        buffer[at : at + payload] = data[:payload]
-        U16.pack_into(buffer, at + payload, self.seq & 0xFFFF)
-        buffer[at + payload + 2 : at + size] = data[payload:]
-        self._rtx_header(buffer, at, wire.first, packet.marker, self.ts)
-        if wire.twcc:
-            U16.pack_into(buffer, at + wire.twcc, twcc_seq)
-        if packet.picture >= 0:
-            self._write_picture(buffer, at + wire.shift + 2, packet)
-        return size
+        packets, octets = self.packets, self.octets
+        size = self.write(buffer, at, wire, twcc_seq)
+        self.packets, self.octets = packets, octets
+        start = at + wire.payload
+        buffer[start + 2 : at + size + 2] = bytes(buffer[start : at + size])
+        _put_u16(buffer, start, self.seq & 0xFFFF)
+        self._put_rtx_header(buffer, at, wire.marker, self.ts)
+        return size + 2
 
     def write_padding(
         self,
@@ -121,27 +115,21 @@ class Outgoing:
             The packet's length.
         """
         head = 12
-        first = 0xA0
+        buffer[at] = 0xA0
         if twcc_id:
             buffer[at + 12 : at + 20] = bytes(
                 (0xBE, 0xDE, 0, 1, twcc_id << 4 | 1, twcc_seq >> 8, twcc_seq & 0xFF, 0)
             )
             head = 20
-            first = 0xB0
-        self._rtx_header(buffer, at, first, False, self.ts)
+            buffer[at] = 0xB0
+        self._put_rtx_header(buffer, at, 0, self.ts)
         buffer[at + head : at + head + count] = bytes(count - 1) + bytes((count,))
         return head + count
 
-    def _rtx_header(
-        self, buffer: bytearray | memoryview, at: int, first: int, marker: bool, ts: int
+    def _put_rtx_header(
+        self, buffer: bytearray | memoryview, at: int, marker: int, ts: int
     ) -> None:
-        HEADER.pack_into(
-            buffer,
-            at,
-            first,
-            marker << 7 | self.rtx_pt,
-            self._rtx_seq,
-            ts & 0xFFFFFFFF,
-            self.rtx_ssrc,
+        _put_header(
+            buffer, at + 1, self.rtx_pt | marker, self._rtx_seq, ts & 0xFFFFFFFF, self.rtx_ssrc
         )
         self._rtx_seq = (self._rtx_seq + 1) & 0xFFFF

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-# Levels are in dB below overload: smaller is louder (RFC 6464 §3).
-SILENCE = 127.0
+# Levels are in dB below overload: smaller is louder (RFC 6464 §3). Below -60 dB is
+# a quiet room: how quiet makes no difference, and a voice rises from there sooner.
+SILENCE = 60.0
 # LiveKit's defaults: a level of 35 or louder is speech, looked at every 400 ms;
 # leaving needs 10 dB less, so that a falling voice does not flicker.
 ENTER, LEAVE = 35.0, 45.0
@@ -44,7 +45,7 @@ class Speakers:
         voice.heard_at = now
         # 20 ms packets: 1/15 of the way each. A gap counts at most as much as SMOOTHING_S.
         share = min(max(elapsed, 0.02) / SMOOTHING_S, 1.0)
-        voice.level += (level - voice.level) * share
+        voice.level += (min(level, SILENCE) - voice.level) * share
         if voice.level <= (LEAVE if track in self._active else ENTER):
             voice.loud_at = now
 
