@@ -208,7 +208,7 @@ def _process(
             arguments, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             user=user, group=_group(user), extra_groups=() if user else None,
             start_new_session=True,
-            preexec_fn=_die_with_parent(stop_with),  # noqa: PLW1509 - one prctl call, no locks
+            preexec_fn=die_with_parent(stop_with),  # noqa: PLW1509 - one prctl call, no locks
         )  # fmt: skip
     try:
         yield process
@@ -221,7 +221,8 @@ def _process(
             process.wait()
 
 
-def _die_with_parent(by: signal.Signals) -> Callable[[], None] | None:
+def die_with_parent(by: signal.Signals) -> Callable[[], None] | None:
+    """Return what a child process must run before its program, to be sent ``by`` when we die."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl
