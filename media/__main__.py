@@ -1,0 +1,118 @@
+"""``python -m media``: the media worker as a process of its own.
+
+Binds its UDP port, connects to the node's socket, serves until that connection
+ends, and dies with its parent in any case (Linux).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ctypes
+import gc
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+
+from media.framing import Notice, RpcServer
+from media.udp import MediaPort
+from media.worker import Worker
+
+EXIT_PORT_TAKEN = 3
+PR_SET_PDEATHSIG = 1
+
+_log = logging.getLogger("media")
+
+
+def main() -> int:
+    """Run a worker; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m media", description="Yunhai's media worker.")
+    parser.add_argument("--socket", type=Path, required=True, help="the node's Unix socket")
+    parser.add_argument("--host", default="0.0.0.0", help="address of the UDP port")  # noqa: S104
+    parser.add_argument("--port", type=int, default=0, help="UDP port, 0 for any free one")
+    parser.add_argument(
+        "--advertise", default="", help="addresses told to peers, separated by commas"
+    )
+    arguments = parser.parse_args()
+    _die_with_parent()
+    _configure_logs()
+    advertise = [address for address in arguments.advertise.split(",") if address]
+    return asyncio.run(_serve(arguments.socket, arguments.host, arguments.port, advertise))
+
+
+async def _serve(socket_path: Path, host: str, port: int, advertise: list[str]) -> int:
+    try:
+        media_port = MediaPort(host, port, advertise)
+    except OSError as error:
+        cause = error.strerror or str(error)
+        print(f"{cause}: free it or set YUNHAI_MEDIA_PORT", file=sys.stderr, flush=True)
+        return EXIT_PORT_TAKEN
+    try:
+        try:
+            reader, writer = await asyncio.open_unix_connection(socket_path)
+        except OSError as error:
+            print(f"cannot connect to {socket_path}: {error}", file=sys.stderr, flush=True)
+            return 1
+        server: RpcServer
+
+        def notify(notice: Notice) -> None:
+            server.notify(notice)
+
+        worker = Worker(media_port, notify)
+        server = RpcServer(reader, writer, worker.handle)
+        _log.info("media worker ready, UDP port %d", media_port.port)
+        # What lives now lives to the end: collections need not look at it again.
+        gc.collect()
+        gc.freeze()
+        serving = asyncio.create_task(server.run())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, serving.cancel)
+        try:
+            await serving
+            _log.info("the node closed its connection; media worker ends")
+        except asyncio.CancelledError:
+            _log.info("told to end; media worker ends")
+        finally:
+            worker.close()
+            writer.close()
+    finally:
+        media_port.close()
+    return 0
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end us when the node dies, even by kill -9 (prctl(2), Linux only)."""
+    if sys.platform != "linux":
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it died before we asked
+        sys.exit(1)
+
+
+def _configure_logs() -> None:
+    """One JSON object a line on stderr."""
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+        ],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(),
+        ],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

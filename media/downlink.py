@@ -1,0 +1,304 @@
+"""The sending half that subscribers and players share: one transport, its down tracks, its path.
+
+Shares the path among the tracks (``core.layers``), estimates what it carries,
+answers the receiver's RTCP, tells it our clock. Which tracks, and what is said
+in SDP about them, is for ``media.subscriber`` and ``media.player``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from media.core.bandwidth import SendEstimate
+from media.core.forwarder import Drop
+from media.core.layers import Rank, Wish, allocate, fitting
+from media.core.rtcp import (
+    Fir,
+    Nack,
+    Pli,
+    ReceiverReport,
+    Remb,
+    Report,
+    SenderReport,
+    Twcc,
+    build_sdes,
+    build_sr,
+    parse_rtcp,
+)
+from media.core.twcc import Departures
+from media.downtrack import DownTrack
+from media.dtls import Certificate
+from media.rpc import PeerState, WantedTrack
+from media.switchboard import Switchboard
+from media.transport import Transport
+from media.udp import MediaPort
+
+REPORT_S = 1.0
+UNLIMITED = 1 << 40
+MAX_RTCP_PER_S = 500
+MAX_NACKED_PER_S = 4_000
+"""Beyond these a receiver is ignored until the second is over."""
+PROBE_BPS_MARGIN = 1.2
+
+
+class Downlink:
+    """What one connection receives from us.
+
+    Owner: the subscriber or player. Lifetime: that of one transport.
+
+    Attributes:
+        downs: by track id as it is wanted.
+        wants: tile sizes by track id; what is absent is not sent.
+        paused: tracks held back for want of bandwidth.
+        connected: packets can be sent.
+    """
+
+    def __init__(
+        self,
+        port: MediaPort,
+        board: Switchboard,
+        certificate: Certificate,
+        *,
+        cname: str,
+        on_state: Callable[[PeerState, str], None],
+        on_paused: Callable[[list[str]], None],
+    ) -> None:
+        self.board = board
+        self.downs: dict[str, DownTrack] = {}
+        self.wants: dict[str, WantedTrack] = {}
+        self._largest = 0
+        self.paused: list[str] = []
+        self.connected = False
+        self.rtt = 0.1
+        self.drops = [0] * len(Drop)
+        self.unsent = 0
+        self._cname = cname
+        self._tell_state = on_state
+        self._tell_paused = on_paused
+        self._by_ssrc: dict[int, DownTrack] = {}
+        self._estimate = SendEstimate()
+        self._departures = Departures()
+        self._measured = False
+        self._dirty = False
+        self._report_at = 0.0
+        self._rtcp_left = MAX_RTCP_PER_S
+        self._nacked_left = MAX_NACKED_PER_S
+        self.transport = Transport(
+            port,
+            certificate=certificate,
+            on_rtp=self._on_rtp,
+            on_rtcp=self._on_rtcp,
+            on_state=self._on_state,
+        )
+
+    # For down tracks (Carrier).
+
+    def number(self, size_bytes: int, now: float, probe: int = 0) -> int:
+        return self._departures.next(size_bytes, now, probe)
+
+    def send_rtp(self, packet: memoryview) -> bool:
+        sent = self.transport.send_rtp(packet)
+        if not sent:
+            self.unsent += 1
+        return sent
+
+    def fail(self, reason: str) -> None:
+        self.transport.close(reason)
+
+    def reconsider(self) -> None:
+        self._dirty = True
+
+    # For subscribers and players.
+
+    def add(self, key: str, down: DownTrack) -> None:
+        """Begin to send a track under the id it is wanted by."""
+        self.downs[key] = down
+        self._by_ssrc[down.ssrc] = down
+        self._dirty = True
+
+    def remove(self, key: str) -> None:
+        """Stop sending a track; unknown is fine."""
+        down = self.downs.pop(key, None)
+        if down is not None:
+            self._by_ssrc.pop(down.ssrc, None)
+            down.close()
+            self._dirty = True
+
+    def want(self, wants: list[WantedTrack]) -> None:
+        """Take the tile sizes; what is absent is not sent."""
+        self.wants = {want.track: want for want in wants}
+        self._largest = max(map(_area, wants), default=0)
+        self._dirty = True
+
+    def allocate(self, now: float) -> None:
+        """Decide anew which layer of each track is sent."""
+        self._dirty = False
+        if not self.connected:
+            return
+        keys: list[str] = []
+        wishes: list[Wish] = []
+        for key, down in self.downs.items():
+            wish = self._wish(key, down)
+            if wish is not None:
+                keys.append(key)
+                wishes.append(wish)
+            elif down.layer is not None:
+                down.aim(None)
+        limit_bps = self._estimate.bps if self._measured else UNLIMITED
+        indexes = allocate(wishes, limit_bps)
+        paused: list[str] = []
+        missed_bps = 0
+        for key, wish, index in zip(keys, wishes, indexes, strict=True):
+            down = self.downs[key]
+            track = down.track
+            assert track is not None
+            best = fitting(wish.layers, wish.max_width, wish.max_height)
+            if index is None:
+                down.aim(None)
+                if best is not None:
+                    paused.append(track.id)
+            elif down.layer is not track.layers[index]:
+                down.aim(track.layers[index])
+            else:
+                down.sync()
+            if best is not None and best != index:
+                missed_bps += wish.layers[best].bps
+            down.ask_keyframe(now)
+        if missed_bps and self._measured:
+            self._probe(limit_bps + missed_bps, now)
+        if paused != self.paused:
+            self.paused = paused
+            self._tell_paused(paused)
+
+    def _wish(self, key: str, down: DownTrack) -> Wish | None:
+        want, track = self.wants.get(key), down.track
+        if want is None or track is None or track.held:
+            return None
+        if down.kind == "audio":
+            rank = Rank.AUDIO
+        elif _area(want) >= self._largest:
+            rank = Rank.SPEAKER
+        else:
+            rank = Rank.VIDEO
+        layer = down.layer
+        following = layer is not None and layer.track is track
+        return Wish(
+            rank=rank,
+            layers=track.states,
+            current=track.layers.index(layer) if following and layer else None,
+            max_width=want.max_width,
+            max_height=want.max_height,
+        )
+
+    def _probe(self, wanted_bps: int, now: float) -> None:
+        """See whether the path carries what is missing."""
+        carrier = next((d for d in self.downs.values() if d.can_probe and d.layer), None)
+        if carrier is None:
+            return
+        probe = self._estimate.probe(int(wanted_bps * PROBE_BPS_MARGIN), now)
+        if probe is not None:
+            carrier.probe(probe[1], now, probe[0])
+
+    def attend(self, now: float) -> None:
+        """Act on what changed since the last tick."""
+        if self._dirty:
+            self.allocate(now)
+
+    def tick(self, now: float) -> None:
+        """Reports, budgets and layers; call it ten times a second."""
+        if not self.connected:
+            return
+        self.allocate(now)
+        if now < self._report_at:
+            return
+        self._report_at = now + REPORT_S
+        self._rtcp_left, self._nacked_left = MAX_RTCP_PER_S, MAX_NACKED_PER_S
+        for down in self.downs.values():
+            report = down.sender_report(now)
+            if report is not None:
+                self.transport.send_rtcp(build_sr(report) + build_sdes(down.ssrc, self._cname))
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for key in tuple(self.downs):
+            self.remove(key)
+        self.transport.close()
+
+    def stats(self) -> dict[str, object]:
+        return {
+            "state": self.transport.state,
+            "estimate_bps": self._estimate.bps if self._measured else None,
+            "rtt": self.rtt,
+            "paused": self.paused,
+            "unsent": self.unsent,
+            "drops": {drop.name.lower(): self.drops[drop] for drop in Drop if self.drops[drop]},
+            "tracks": [down.stats() for down in self.downs.values()],
+        }
+
+    # For the transport.
+
+    def _on_state(self, state: PeerState, reason: str) -> None:
+        self.connected = state == "connected"
+        if self.connected:
+            self._dirty = True
+        self._tell_state(state, reason)
+
+    def _on_rtp(self, packet: bytes, now: float) -> None:
+        """Receivers have nothing to send but RTCP."""
+        self.board.counters["unexpected_rtp"] += 1
+
+    def _on_rtcp(self, data: bytes, now: float) -> None:
+        self._rtcp_left -= 1
+        if self._rtcp_left < 0:
+            self.board.counters["rtcp_flood"] += 1
+            return
+        packets, problem = parse_rtcp(data)
+        if problem is not None:
+            self.board.counters[f"rtcp_{problem.value}"] += 1
+        for packet in packets:
+            match packet:
+                case Nack(media=ssrc, seqs16=seqs16):
+                    self._resend(ssrc, seqs16, now)
+                case Pli(media=ssrc):
+                    self._keyframe_wanted(ssrc, now)
+                case Fir(entries=entries):
+                    for ssrc, _ in entries:
+                        self._keyframe_wanted(ssrc, now)
+                case ReceiverReport(reports=reports) | SenderReport(reports=reports):
+                    for report in reports:
+                        self._reported(report, now)
+                case Remb(bps=bps):
+                    self._estimate.remb(bps, now)
+                    self._measured = True
+                case Twcc():
+                    self._estimate.acknowledged(self._departures.acknowledge(packet, now), now)
+                    self._measured = True
+                case _:
+                    pass
+
+    def _resend(self, ssrc: int, seqs16: list[int], now: float) -> None:
+        down = self._by_ssrc.get(ssrc)
+        self._nacked_left -= len(seqs16)
+        if down is None or self._nacked_left < 0:
+            self.board.counters["nack_ignored"] += len(seqs16)
+        else:
+            down.resend(seqs16, now)
+
+    def _keyframe_wanted(self, ssrc: int, now: float) -> None:
+        down = self._by_ssrc.get(ssrc)
+        if down is not None:
+            down.keyframe_wanted(now)
+
+    def _reported(self, report: Report, now: float) -> None:
+        down = self._by_ssrc.get(report.ssrc)
+        if down is None:
+            return
+        rtt = down.round_trip(report, now)
+        if rtt is not None:
+            self.rtt += (rtt - self.rtt) / 8
+        self._estimate.receiver_report(report.fraction_lost, rtt, now)
+
+
+def _area(want: WantedTrack) -> int:
+    """Of the tile in pixels; without a size it is the largest of all."""
+    return want.max_width * want.max_height or UNLIMITED

@@ -1,0 +1,258 @@
+"""One track on its way to one subscriber or player: its SSRC, its layer, its repairs.
+
+Decides nothing about bandwidth (``media.downlink`` says which layer) and owns no
+transport. Hot path: ``forward`` copies the packet once, patches it and sends it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Protocol
+
+from media.core.extensions import ExtensionIds, Wire
+from media.core.forwarder import Forwarder
+from media.core.nack import Repairs
+from media.core.packet import Packet
+from media.core.rtcp import Report, SenderReport
+from media.rpc import Kind, TrackInfo
+from media.sdp import OutgoingLine, OutgoingTrack
+from media.track import Layer, PublishedTrack
+
+_scratch = bytearray(2048)
+_view = memoryview(_scratch)
+
+
+class Carrier(Protocol):
+    """The connection a down track sends on.
+
+    Attributes:
+        rtt: round trip to the receiver, seconds.
+        drops: how many packets were not forwarded, by ``Drop``.
+    """
+
+    connected: bool
+    rtt: float
+    drops: list[int]
+
+    def number(self, size_bytes: int, now: float, probe: int = 0) -> int:
+        """Give the next transport-wide number."""
+
+    def send_rtp(self, packet: memoryview) -> bool:
+        """Protect and send."""
+
+    def fail(self, reason: str) -> None:
+        """Close the connection: it is beyond help."""
+
+    def reconsider(self) -> None:
+        """Something that decides which layers are sent has changed."""
+
+
+class DownTrack:
+    """Owner: the downlink. Lifetime: as long as its m-line carries this track.
+
+    Attributes:
+        track: what is sent, None while there is nothing.
+        ids: header extensions as the receiver numbers them.
+        layer: which layer is sent or about to be, None when paused.
+    """
+
+    def __init__(self, carrier: Carrier, line: OutgoingLine) -> None:
+        self._carrier = carrier
+        self.kind: Kind = line.track.kind
+        self.mid = line.mid
+        self.ssrc = line.track.ssrc
+        self.codec = line.codec.name
+        self.ids = ExtensionIds(line.extensions)
+        self.track: PublishedTrack | None = None
+        self.layer: Layer | None = None
+        self._layers: set[Layer] = set()
+        self._repairs = Repairs()
+        self.can_probe = line.rtx is not None
+        self.repaired = 0
+        self.forwarder = Forwarder(
+            ssrc=line.track.ssrc,
+            pt=line.codec.payload_type,
+            clock_rate=line.codec.clock_rate,
+            keyframes=self.kind == "video",
+            seq=secrets.randbits(15),
+            ts=secrets.randbits(31),
+            rtx_ssrc=line.track.rtx_ssrc if line.rtx is not None else 0,
+            rtx_pt=line.rtx or 0,
+        )
+
+    def renegotiated(self, line: OutgoingLine) -> None:
+        """Take what a later answer settled."""
+        self.mid = line.mid
+        self.forwarder.pt = line.codec.payload_type
+        self.forwarder.rtx_pt = line.rtx or 0
+        ids = ExtensionIds(line.extensions)
+        if ids != self.ids:
+            for layer in self._layers:
+                layer.remove(self)
+            self.ids = ids
+            for layer in self._layers:
+                layer.add(self)
+
+    def feed(self, track: PublishedTrack | None) -> None:
+        """Send this track from now on; a picture changes at the new one's first keyframe."""
+        if track is self.track:
+            return
+        before, self.track = self.track, track
+        if before is not None:
+            before.outputs.discard(self)
+        if track is None:
+            self.aim(None)
+        else:
+            # The old layer goes on until the new one's keyframe.
+            track.attach(self)
+        self._carrier.reconsider()
+
+    def aim(self, layer: Layer | None, temporal: int = 7) -> None:
+        """Send that layer as soon as it can be, or nothing."""
+        source = layer.source if layer is not None else None
+        self.layer = layer if source is not None else None
+        self.forwarder.aim(source, temporal)
+        self.sync()
+
+    def sync(self) -> None:
+        """Get the packets of the layers in use, and only those."""
+        wanted = set()
+        if self.layer is not None:
+            wanted.add(self.layer)
+        current = self.forwarder.current
+        if current is not None:
+            wanted.update(layer for layer in self._layers if layer.source is current)
+        if wanted != self._layers:
+            for layer in self._layers - wanted:
+                layer.remove(self)
+            for layer in wanted - self._layers:
+                layer.add(self)
+            self._layers = wanted
+
+    def ask_keyframe(self, now: float) -> None:
+        """Ask for a keyframe if the switch under way waits for one."""
+        if self.layer is not None and self.forwarder.wants_keyframe:
+            self.layer.request_keyframe(now)
+
+    def forward(self, packet: Packet, wire: Wire, now: float) -> None:
+        """Send the packet on, if its turn has come."""
+        drop = self.forwarder.map(packet)
+        carrier = self._carrier
+        if drop is not None:
+            carrier.drops[drop] += 1
+            return
+        twcc_seq = carrier.number(len(wire.data), now) if wire.twcc else 0
+        size = self.forwarder.write(_scratch, 0, wire, twcc_seq)
+        carrier.send_rtp(_view[:size])
+
+    def resend(self, seqs16: list[int], now: float) -> None:
+        """Answer a NACK out of the layers' histories, within the budget."""
+        track = self.track
+        if track is None or track.held:
+            return
+        for seq16 in seqs16:
+            found = self.forwarder.locate(seq16)
+            layer = track.layer_of(found[0]) if found is not None else None
+            packet = layer.history.get(found[1]) if found is not None and layer else None
+            if packet is None or layer is None:
+                continue
+            size = len(packet.data)
+            bps = layer.state.bps or 100_000
+            if self._repairs.allow(seq16, size, now, self._carrier.rtt, bps):
+                self.repaired += self._send_again(packet, now)
+
+    def probe(self, count_bytes: int, now: float, probe: int) -> int:
+        """Send recent packets again to see what the path carries; returns the bytes sent.
+
+        Receivers drop them as repairs of what they have.
+        """
+        track, layer = self.track, self.layer
+        if track is None or layer is None or layer.source is None or track.held:
+            return 0
+        sent = 0
+        seq = layer.source.highest or 0
+        for back in range(64):
+            packet = layer.history.get(seq - back)
+            if packet is None or sent >= count_bytes:
+                break
+            if packet.source is self.forwarder.current and self._send_again(packet, now, probe):
+                sent += len(packet.data)
+        return sent
+
+    def _send_again(self, packet: Packet, now: float, probe: int = 0) -> bool:
+        track = self.track
+        if track is None or self.forwarder.map(packet) is not None:
+            return False
+        wire = track.translation(self.ids).apply(packet, now)
+        twcc_seq = self._carrier.number(len(wire.data), now, probe) if wire.twcc else 0
+        if self.forwarder.rtx_ssrc:
+            size = self.forwarder.write_rtx(_scratch, 0, wire, twcc_seq)
+        else:
+            size = self.forwarder.write(_scratch, 0, wire, twcc_seq)
+        return self._carrier.send_rtp(_view[:size])
+
+    def keyframe_wanted(self, now: float) -> None:
+        """The receiver lost its picture (PLI, FIR)."""
+        if self.layer is not None:
+            self.layer.request_keyframe(now)
+
+    def round_trip(self, report: Report, now: float) -> float | None:
+        """Read the round trip out of a receiver's report on us."""
+        return self.forwarder.rtt(report, now)
+
+    def sender_report(self, now: float) -> SenderReport | None:
+        """Make the report that tells the receiver our clock."""
+        return self.forwarder.sender_report(now) if self.forwarder.packets else None
+
+    def broken(self, error: Exception) -> None:
+        self._carrier.fail(f"forwarding failed: {type(error).__name__}")
+
+    def sender_reported(self, layer: Layer, report: SenderReport) -> None:
+        """Nothing: ours are made on time of our own."""
+
+    def source_changed(self, layer: Layer) -> None:
+        track = self.track
+        if self.layer is layer or (
+            # Nothing to choose: begin with this very packet.
+            self._carrier.connected and track and len(track.layers) == 1 and not track.held
+        ):
+            self.aim(layer)
+        self._carrier.reconsider()
+
+    def hold_changed(self) -> None:
+        if self.track is not None and self.track.held:
+            self.aim(None)
+        self._carrier.reconsider()
+
+    def close(self) -> None:
+        """Receive nothing any more."""
+        self.feed(None)
+        for layer in self._layers:
+            layer.remove(self)
+        self._layers = set()
+
+    def stats(self) -> dict[str, object]:
+        return {
+            "track": self.track.id if self.track is not None else "",
+            "mid": self.mid,
+            "layer": self.layer.rid if self.layer is not None else None,
+            "packets": self.forwarder.packets,
+            "octets": self.forwarder.octets,
+            "repaired": self.repaired,
+        }
+
+
+def outgoing(track_id: str, group: str, info: TrackInfo) -> OutgoingTrack:
+    """Describe a track to be offered, with new SSRCs."""
+    ssrc = secrets.randbits(30) << 1 | 0x80000001
+    return OutgoingTrack(
+        track=track_id,
+        stream=group,
+        kind=info.kind,
+        codec=info.codec,
+        clock_rate=info.clock_rate,
+        channels=info.channels,
+        fmtp=info.fmtp,
+        ssrc=ssrc,
+        rtx_ssrc=ssrc - 1,
+    )

@@ -1,0 +1,101 @@
+"""What the parts of one worker share: its tracks by id, who waits for them, who is speaking.
+
+Owned by the worker. Knows no peer, socket or SDP; whoever must act when a track
+comes or goes watches its id.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from typing import TYPE_CHECKING, Protocol
+
+from media.core.speaker import Speakers
+
+if TYPE_CHECKING:
+    from media.track import Layer, PublishedTrack
+
+
+class Watcher(Protocol):
+    """A peer or link that wants tracks by id."""
+
+    def track_changed(self, track_id: str) -> None:
+        """The track appeared or is gone. Must be quick: note it, act later."""
+
+
+class Switchboard:
+    """The worker's tracks.
+
+    Attributes:
+        ssrc: our own in RTCP, as a receiver.
+        attention: layers with packets missing or a keyframe request waiting.
+        counters: drops by reason and other events, of the whole worker.
+    """
+
+    def __init__(self) -> None:
+        self.ssrc = secrets.randbits(32) | 1
+        self.tracks: dict[str, PublishedTrack] = {}
+        self.attention: set[Layer] = set()
+        self.counters: Counter[str] = Counter()
+        self._watchers: dict[str, set[Watcher]] = {}
+        self._speakers: dict[str, Speakers] = {}
+        self._voices: Counter[str] = Counter()
+        self._relay_ssrc = secrets.randbits(32) & 0xFFFFFFFE
+
+    def add(self, track: PublishedTrack) -> None:
+        self.tracks[track.id] = track
+        if track.kind == "audio":
+            self._voices[track.room] += 1
+        self._tell(track.id)
+
+    def remove(self, track: PublishedTrack) -> None:
+        """Forget a track; whoever watches it is told. Removing twice is fine."""
+        if self.tracks.get(track.id) is not track:
+            return
+        del self.tracks[track.id]
+        self.attention.difference_update(track.layers)
+        if track.kind == "audio":
+            self._voices[track.room] -= 1
+            if track.room in self._speakers:
+                self._speakers[track.room].remove(track.id)
+            if not self._voices[track.room]:
+                del self._voices[track.room]
+        self._tell(track.id)
+
+    def watch(self, watcher: Watcher, track_ids: set[str], before: set[str]) -> None:
+        """Replace what ``watcher`` watches: ``before`` by ``track_ids``."""
+        for track_id in before - track_ids:
+            watchers = self._watchers.get(track_id)
+            if watchers is not None:
+                watchers.discard(watcher)
+                if not watchers:
+                    del self._watchers[track_id]
+        for track_id in track_ids - before:
+            self._watchers.setdefault(track_id, set()).add(watcher)
+
+    def _tell(self, track_id: str) -> None:
+        for watcher in tuple(self._watchers.get(track_id, ())):
+            watcher.track_changed(track_id)
+
+    def voices(self, room: str) -> Speakers:
+        """Give the speaker detector of a room that has audio."""
+        speakers = self._speakers.get(room)
+        if speakers is None:
+            speakers = self._speakers[room] = Speakers()
+        return speakers
+
+    def update_speakers(self, now: float) -> list[tuple[str, list[str]]]:
+        """Return (room, tracks speaking, loudest first) of the rooms where that changed."""
+        changed = []
+        for room, speakers in list(self._speakers.items()):
+            speaking = speakers.update(now)
+            if speaking is not None:
+                changed.append((room, speaking))
+            if room not in self._voices:
+                del self._speakers[room]
+        return changed
+
+    def new_relay_ssrc(self) -> int:
+        """Give an even SSRC for relay links, never twice; the odd one after it is for repairs."""
+        self._relay_ssrc = (self._relay_ssrc + 2) & 0xFFFFFFFE
+        return self._relay_ssrc

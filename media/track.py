@@ -1,0 +1,409 @@
+"""A published track as it arrives here, and its fan-out to whoever receives it.
+
+Fed by a publisher's transport or by a relay link alike. Each layer numbers,
+counts and keeps its packets, asks for what is missing and for keyframes, and
+hands every packet to the outputs that follow the layer. Sends nothing itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+from media.core.codecs import codec as find_codec
+from media.core.extensions import ExtensionIds, Translation, Wire, audio_level
+from media.core.history import AUDIO_PACKETS, VIDEO_PACKETS, History
+from media.core.layers import LayerState
+from media.core.nack import Losses
+from media.core.packet import Malformed, Packet, unwrap_rtx
+from media.core.rtcp import Report, SenderReport, build_fir, build_nack, build_pli
+from media.core.source import Receipt, Source
+from media.rpc import Kind, TrackInfo
+from media.rpc import Layer as LayerInfo
+from media.switchboard import Switchboard
+
+KEYFRAME_INTERVAL_S = 0.5
+"""Requests for keyframes of one layer are at least so far apart."""
+ALIVE_S = 1.0
+"""A layer that sent something so recently counts as being sent, whatever its rate."""
+NACKS_PER_PACKET = 256
+"""At worst 4 bytes each (RFC 4585 §6.2.1), so the packet stays well below the path's limit."""
+
+_log = logging.getLogger(__name__)
+
+
+class Upstream(Protocol):
+    """Where a track comes from and its feedback goes.
+
+    Attributes:
+        rtt: round trip to there, seconds.
+    """
+
+    rtt: float
+
+    def send_feedback(self, packet: bytes) -> None:
+        """Send an RTCP packet towards the origin."""
+
+
+class Output(Protocol):
+    """Whoever receives a track: a subscriber's or player's down track, or a relay link.
+
+    Attributes:
+        ids: header extensions as they are numbered there.
+    """
+
+    ids: ExtensionIds
+
+    def forward(self, packet: Packet, wire: Wire, now: float) -> None:
+        """Send the packet on, or not. ``wire``: the packet with extensions as in ``ids``."""
+
+    def broken(self, error: Exception) -> None:
+        """It raised while forwarding and gets no more."""
+
+    def sender_reported(self, layer: Layer, report: SenderReport) -> None:
+        """The origin told its clock."""
+
+    def source_changed(self, layer: Layer) -> None:
+        """The layer is sent by another (or the first) source now."""
+
+    def hold_changed(self) -> None:
+        """The track was held or let go."""
+
+
+class Layer:
+    """One encoding of a track.
+
+    Owner: the track. Lifetime: the track's. ``outputs`` are those that get its
+    packets now, grouped by how they number header extensions.
+    """
+
+    def __init__(self, track: PublishedTrack, rid: str, relay_ssrc: int) -> None:
+        self.track = track
+        self.rid = rid
+        self.relay_ssrc = relay_ssrc
+        self.state = LayerState(rid=rid, width=0, height=0, bps=0)
+        self.source: Source | None = None
+        self.history = History(VIDEO_PACKETS if track.kind == "video" else AUDIO_PACKETS)
+        self.losses: Losses | None = Losses() if track.repairs else None
+        self.groups: list[tuple[Translation, list[Output]]] = []
+        self.heard_at = float("-inf")
+        self.keyframes_asked = 0
+        self.nacked = 0
+        self._asked_at = float("-inf")
+        self._asking = False
+        self._fir_number = 0
+
+    def bind(self, ssrc: int) -> None:
+        """From now on the layer is what this SSRC sends."""
+        if self.source is not None and self.source.ssrc == ssrc:
+            return
+        track = self.track
+        self.source = Source(ssrc, track.clock_rate, track.id, self.rid)
+        self.history.clear()
+        if self.losses is not None:
+            self.losses.clear()
+        for output in tuple(track.outputs):
+            output.source_changed(self)
+
+    def unbind(self) -> None:
+        """Nothing is known any more of who sends the layer."""
+        self.source = None
+
+    def receive(self, packet: Packet, now: float) -> None:
+        """Take a packet of the layer's source."""
+        source = self.source
+        track = self.track
+        if source is None:
+            return
+        receipt = source.receive(packet, now)
+        losses = self.losses
+        if receipt >= Receipt.STRAY:
+            if receipt is Receipt.STRAY:
+                track.board.counters["stray"] += 1
+                return
+            self.history.clear()
+            if losses is not None:
+                losses.clear()
+        self.heard_at = now
+        if track.held:
+            track.board.counters["held"] += 1
+            return
+        if not self.history.add(packet):
+            track.board.counters["duplicate"] += 1
+            return
+        if losses is not None:
+            losses.received(packet.seq, now)
+            if len(losses):
+                track.board.attention.add(self)
+        track.codec.inspect(packet)
+        if packet.keyframe:
+            self._asking = False
+            size = track.codec.size(packet)
+            if size is not None:
+                self.state.width, self.state.height = size
+        if track.level_id:
+            level = audio_level(packet, track.level_id)
+            if level is not None:
+                track.board.voices(track.room).heard(track.id, level[0], now)
+        for translation, outputs in self.groups:
+            wire = translation.apply(packet, now)
+            for output in outputs:
+                try:
+                    output.forward(packet, wire, now)
+                except Exception as error:
+                    _log.exception("a packet of %s could not be forwarded", track.id)
+                    self.remove(output)
+                    output.broken(error)
+
+    def repair(self, packet: Packet, now: float) -> None:
+        """Take a packet of the layer's retransmission stream (RFC 4588)."""
+        if self.source is None:
+            self.track.board.counters["early_rtx"] += 1
+            return
+        original = unwrap_rtx(packet, self.source.ssrc, self.track.payload_type)
+        if isinstance(original, Malformed):
+            self.track.board.counters["rtx_padding"] += 1
+        else:
+            self.receive(original, now)
+
+    def add(self, output: Output) -> None:
+        """Hand this layer's packets to an output; adding twice is fine."""
+        translation = self.track.translation(output.ids)
+        for known, outputs in self.groups:
+            if known is translation:
+                if output not in outputs:
+                    outputs.append(output)
+                return
+        self.groups.append((translation, [output]))
+
+    def remove(self, output: Output) -> None:
+        """Stop that; removing twice is fine."""
+        for group in self.groups:
+            if output in group[1]:
+                # A new list: the old one may be in use further up the stack.
+                remaining = [other for other in group[1] if other is not output]
+                self.groups = [g for g in self.groups if g is not group]
+                if remaining:
+                    self.groups.append((group[0], remaining))
+                return
+
+    def request_keyframe(self, now: float) -> None:
+        """Ask the origin for a keyframe: now, or when the last request is old enough."""
+        if self.track.held or not self.track.codec.keyframes:
+            return
+        self._asking = True
+        self._ask(now)
+
+    def _ask(self, now: float) -> None:
+        if now - self._asked_at < KEYFRAME_INTERVAL_S:
+            self.track.board.attention.add(self)
+            return
+        if self.source is None:
+            return
+        self._asked_at = now
+        self._asking = False
+        self.keyframes_asked += 1
+        sender, ssrc = self.track.board.ssrc, self.source.ssrc
+        if self.track.keyframe_by_fir:
+            self._fir_number = (self._fir_number + 1) & 0xFF
+            self.track.upstream.send_feedback(build_fir(sender, ssrc, self._fir_number))
+        else:
+            self.track.upstream.send_feedback(build_pli(sender, ssrc))
+
+    def attend(self, now: float) -> bool:
+        """Send the requests that are due; whether more attention is needed."""
+        if self._asking:
+            self._ask(now)
+        losses = self.losses
+        if losses is None or self.source is None:
+            return self._asking
+        if len(losses):
+            due = losses.due(now, self.track.upstream.rtt)
+            self.nacked += len(due)
+            for first in range(0, len(due), NACKS_PER_PACKET):
+                some = due[first : first + NACKS_PER_PACKET]
+                nack = build_nack(self.track.board.ssrc, self.source.ssrc, some)
+                self.track.upstream.send_feedback(nack)
+        if losses.take_keyframe_hint():
+            self.request_keyframe(now)
+        return self._asking or len(losses) > 0
+
+    def sender_report(self, report: SenderReport, now: float) -> None:
+        """Take the origin's clock."""
+        if self.source is not None:
+            self.source.sender_report(report.ntp64, report.ts32, now)
+            for output in tuple(self.track.outputs):
+                output.sender_reported(self, report)
+
+    def report(self, now: float) -> Report | None:
+        """Make the report block for the origin, None while nothing is heard."""
+        if self.source is None or self.heard_at < 0:
+            return None
+        return self.source.report(now)
+
+    def measure(self, now: float) -> None:
+        """Bring ``state.bps`` up to date."""
+        bps = self.source.measure(now) if self.source is not None else 0
+        if now - self.heard_at > ALIVE_S:
+            bps = 0
+        elif not bps:
+            bps = 1
+        self.state.bps = bps
+
+
+class PublishedTrack:
+    """A track that this worker has, from its own publisher or over a relay link.
+
+    Owner: the publisher or relay link that made it. Lifetime: from negotiation to
+    ``close``, whether packets come or not.
+
+    Attributes:
+        layers: lowest first.
+        outputs: everybody attached, whether they get packets now or not.
+        held: nothing is forwarded or kept.
+        repairs: the origin answers NACK.
+        payload_type: as the origin numbers the codec.
+        level_id: header extension with audio levels, 0 without.
+    """
+
+    def __init__(
+        self,
+        board: Switchboard,
+        info: TrackInfo,
+        *,
+        room: str,
+        upstream: Upstream,
+        source_ids: ExtensionIds,
+        payload_type: int,
+        repairs: bool,
+        keyframe_by_fir: bool = False,
+    ) -> None:
+        self.board = board
+        self.info = info
+        self.id = info.track
+        self.kind: Kind = info.kind
+        self.clock_rate = info.clock_rate
+        self.room = room
+        self.upstream = upstream
+        self.codec = find_codec(info.codec)
+        self.payload_type = payload_type
+        self.repairs = repairs
+        self.keyframe_by_fir = keyframe_by_fir
+        self.held = False
+        self.outputs: set[Output] = set()
+        self.layers = [Layer(self, layer.rid, layer.ssrc) for layer in info.layers]
+        self.states = [layer.state for layer in self.layers]
+        self._translations: dict[ExtensionIds, Translation] = {}
+        self.source_ids = source_ids
+        self.level_id = source_ids.audio_level if self.kind == "audio" else 0
+
+    def layer(self, rid: str) -> Layer | None:
+        """Find a layer by rid."""
+        for layer in self.layers:
+            if layer.rid == rid:
+                return layer
+        return None
+
+    def layer_of(self, source: Source | None) -> Layer | None:
+        """Find the layer that ``source`` feeds now."""
+        for layer in self.layers:
+            if layer.source is source:
+                return layer if source is not None else None
+        return None
+
+    def renumber(self, source_ids: ExtensionIds, payload_type: int) -> None:
+        """The origin renegotiated: its header extensions or payload type have other numbers."""
+        self.payload_type = payload_type
+        if source_ids == self.source_ids:
+            return
+        self.source_ids = source_ids
+        self.level_id = source_ids.audio_level if self.kind == "audio" else 0
+        self._translations.clear()
+        for layer in self.layers:
+            outputs = [output for _, group in layer.groups for output in group]
+            layer.groups = []
+            for output in outputs:
+                layer.add(output)
+
+    def translation(self, target: ExtensionIds) -> Translation:
+        """Give the shared translation to a set of extension numbers."""
+        translation = self._translations.get(target)
+        if translation is None:
+            translation = self._translations[target] = Translation(self.source_ids, target)
+        return translation
+
+    def attach(self, output: Output) -> None:
+        """Let an output choose among the layers from now on."""
+        self.outputs.add(output)
+
+    def detach(self, output: Output) -> None:
+        self.outputs.discard(output)
+        for layer in self.layers:
+            layer.remove(output)
+
+    def hold(self, held: bool) -> None:
+        """Forward nothing while held; nothing of that time is forwarded later either."""
+        if held == self.held:
+            return
+        self.held = held
+        for layer in self.layers:
+            layer.history.clear()
+            if layer.losses is not None:
+                layer.losses.clear()
+        for output in tuple(self.outputs):
+            output.hold_changed()
+
+    def measure(self, now: float) -> None:
+        """Bring the layers' rates up to date; call it every tick."""
+        for layer in self.layers:
+            layer.measure(now)
+
+    def close(self) -> None:
+        """The track is no more; whoever watches it is told through the switchboard."""
+        self.board.remove(self)
+        for output in tuple(self.outputs):
+            self.detach(output)
+
+    def stats(self) -> dict[str, object]:
+        return {
+            "room": self.room,
+            "codec": self.info.codec,
+            "held": self.held,
+            "outputs": len(self.outputs),
+            "layers": {
+                layer.rid: {
+                    "bps": layer.state.bps,
+                    "width": layer.state.width,
+                    "height": layer.state.height,
+                    "packets": layer.source.packets if layer.source else 0,
+                    "bytes": layer.source.bytes if layer.source else 0,
+                    "missing": len(layer.losses) if layer.losses is not None else 0,
+                    "nacked": layer.nacked,
+                    "keyframes_asked": layer.keyframes_asked,
+                }
+                for layer in self.layers
+            },
+        }
+
+
+def info_of(
+    *,
+    track: str,
+    kind: Kind,
+    codec: str,
+    clock_rate: int,
+    channels: int,
+    fmtp: str,
+    rids: tuple[str, ...],
+    board: Switchboard,
+) -> TrackInfo:
+    """Describe a track published here, with new relay SSRCs."""
+    return TrackInfo(
+        track=track,
+        kind=kind,
+        codec=codec,
+        clock_rate=clock_rate,
+        channels=channels,
+        fmtp=fmtp,
+        layers=[LayerInfo(rid=rid, ssrc=board.new_relay_ssrc()) for rid in rids or ("",)],
+    )
