@@ -63,5 +63,5 @@ lock:
 	cd web/client && npm install --package-lock-only --ignore-scripts
 
 clean:
-	rm -rf .venv build web/static web/client/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv build web/static web/client/node_modules web/client/src/locales .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

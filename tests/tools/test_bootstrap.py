@@ -6,9 +6,12 @@ import re
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from server import config
 from tools import bootstrap
@@ -242,6 +245,24 @@ def test_locks_pin_every_package_by_hash_and_name_no_place(lock: str) -> None:
     assert len(packages) == len(entries)
     assert all("--hash=sha256:" in entry for entry in entries)
     assert "://" not in text
+
+
+def test_locks_satisfy_what_the_project_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    asked = {
+        "requirements.lock": project["project"]["dependencies"],
+        "requirements-dev.lock": project["project"]["dependencies"]
+        + project["dependency-groups"]["dev"],
+    }
+    for lock, wanted in asked.items():
+        lines = re.findall(
+            r"^([\w.-]+)(?:\[.*?\])?==(\S+)", (ROOT / lock).read_text(), re.MULTILINE
+        )
+        pinned = {canonicalize_name(name): version for name, version in lines}
+        for requirement in map(Requirement, wanted):
+            version = pinned.get(canonicalize_name(requirement.name))
+            assert version is not None, f"{lock} lacks {requirement}: run `make lock`"
+            assert version in requirement.specifier, f"{lock} has {requirement.name} {version}"
 
 
 def test_the_clients_lock_names_no_place() -> None:
