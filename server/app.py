@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import structlog
@@ -46,21 +46,89 @@ class StartError(Exception):
         self.exit_code = exit_code
 
 
-@asynccontextmanager
-async def open_application(settings: Settings) -> AsyncIterator[web.Application]:
-    """Start every service and build the application on them.
+async def serve(settings: Settings) -> None:
+    """Run the node until SIGTERM or SIGINT; a second signal ends it at once.
 
     Raises:
-        StartError: something the node needs is away.
+        StartError: it cannot start.
     """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop(number: signal.Signals) -> None:
+        if stopping.is_set():
+            os._exit(128 + number)  # the kernel ends Valkey and the media worker with us
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    async with running(settings) as app:
+        node, url = app[keys.SETTINGS].node, app[keys.SETTINGS].public_url
+        log.info("open", node=node, url=url)
+        await stopping.wait()
+        log.info("stopping", node=node)
+    log.info("stopped", node=node)
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[web.Application]:
+    """Run the node for the length of the block.
+
+    At its end people are sent to other nodes first; then HTTP is closed, then
+    the services.
+
+    Raises:
+        StartError: something the node needs is away, or a port is taken.
+    """
+    with _listen(settings) as listener:
+        if settings.port == 0:
+            settings = with_port(settings, listener.getsockname()[1])
+        async with _services(settings) as app:
+            runner = web.AppRunner(
+                app,
+                access_log=None,
+                keepalive_timeout=KEEPALIVE_S,
+                auto_decompress=False,  # a compressed body could grow without bound
+                shutdown_timeout=STOP_TIMEOUT_S,
+            )
+            gate = sio.attach(app, settings, app[keys.REALTIME], app[keys.SIGNALLING].peers)
+            try:
+                async with gate as sockets:
+                    app[keys.METRICS].watch(
+                        "yunhai_sockets", "Socket.IO clients on this node.", lambda: len(sockets)
+                    )
+                    await runner.setup()
+                    assert runner.server is not None
+                    site = web.SockSite(runner, listener)
+                    await site.start()
+                    watching = asyncio.create_task(patience.watch(runner.server), name="patience")
+                    try:
+                        yield app
+                    finally:
+                        app[keys.READINESS].draining = True
+                        await site.stop()
+                        watching.cancel()
+                        await asyncio.gather(watching, return_exceptions=True)
+            finally:
+                await runner.cleanup()
+
+
+@asynccontextmanager
+async def _services(settings: Settings) -> AsyncIterator[web.Application]:
+    """Start what the application stands on, in order; build it."""
     async with AsyncExitStack() as stack:
         app = application.build(settings)
-        readiness = app[keys.READINESS]
+        watch = app[keys.METRICS].watch
         try:
             redis_url = settings.redis_url
             if redis_url is None:
                 valkey = await stack.enter_async_context(EmbeddedValkey.start(settings.data_dir))
                 redis_url = valkey.url
+                watch(
+                    "yunhai_valkey_restarts",
+                    "How often the embedded Valkey died.",
+                    lambda: valkey.restarts,
+                )
             store = await stack.enter_async_context(Store.open(settings.database_url))
             realtime = await stack.enter_async_context(
                 Realtime.start(settings, store, redis_url=redis_url)
@@ -73,61 +141,20 @@ async def open_application(settings: Settings) -> AsyncIterator[web.Application]
         app[keys.STORE] = store
         app[keys.REALTIME] = realtime
         app[keys.SIGNALLING] = signalling
+        readiness = app[keys.READINESS]
         readiness.require("sql", store.check)
-        readiness.require("redis", realtime.link.redis.ping)
+        readiness.require("redis", realtime.link.check)
         readiness.require("media", signalling.check)
-        await stack.enter_async_context(sio.attach(app, settings, realtime, signalling.peers))
-        yield app
-
-
-async def serve(settings: Settings) -> None:
-    """Run the node until SIGTERM or SIGINT; a second signal ends it at once.
-
-    Raises:
-        StartError: it cannot start.
-    """
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def stop(number: signal.Signals) -> None:
-        if stopping.is_set():
-            os._exit(128 + number)
-        stopping.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop, number)
-    with _listen(settings) as listener:
-        port = listener.getsockname()[1]
-        if settings.port == 0:
-            settings = with_port(settings, port)
-        starting = asyncio.create_task(_run(settings, listener, stopping))
-        await starting
-
-
-async def _run(settings: Settings, listener: socket.socket, stopping: asyncio.Event) -> None:
-    async with open_application(settings) as app:
-        runner = web.AppRunner(
-            app,
-            access_log=None,
-            keepalive_timeout=KEEPALIVE_S,
-            auto_decompress=False,  # a compressed body could grow without bound
-            shutdown_timeout=STOP_TIMEOUT_S,
+        watch(
+            "yunhai_sessions", "People's windows and encoders here.", lambda: len(realtime.sessions)
         )
-        await runner.setup()
-        try:
-            await web.SockSite(runner, listener).start()
-            assert runner.server is not None
-            watching = asyncio.create_task(patience.watch(runner.server), name="patience")
-            log.info("open", node=settings.node, url=settings.public_url)
-            await stopping.wait()
-            log.info("stopping", node=settings.node)
-            app[keys.READINESS].draining = True
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
-        finally:
-            await runner.cleanup()
-    log.info("stopped", node=settings.node)
+        watch("yunhai_redis_up", "1 while Redis answers.", lambda: realtime.link.up)
+        watch(
+            "yunhai_media_worker_restarts",
+            "How often the media worker died.",
+            lambda: signalling.worker.restarts,
+        )
+        yield app
 
 
 def with_port(settings: Settings, port: int) -> Settings:

@@ -97,7 +97,7 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
-    for noisy in ("aiosqlite", "asyncio", "aioice", "engineio", "socketio", "sqlalchemy"):
+    for noisy in ("aiosqlite", "alembic", "asyncio", "aioice", "engineio", "socketio", "sqlalchemy"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*first, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
