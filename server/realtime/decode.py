@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Hashable
-from functools import cache
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -39,14 +38,12 @@ def decode_command(name: str, data: object) -> Command:
         command: Command = msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
         raise _bad(f"{name}: {str(error)[:200]}") from None
-    _check(kind)(command, name)
+    _CHECKS[name](command, name)
     return command
 
 
-@cache
-def _check(kind: Hashable) -> Check:
+def _check(kind: type[Any]) -> Check:
     """Build what checks a dataclass's bounds, from its annotations."""
-    assert isinstance(kind, type)
     hints = typing.get_type_hints(kind, include_extras=True)
     checks = [(f.name, _check_of(hints[f.name])) for f in dataclasses.fields(kind)]
     needed = [(name, check) for name, check in checks if check is not None]
@@ -117,3 +114,6 @@ def _id_check(spelled: Callable[[str], bool]) -> Check:
 
 def _bad(message: str) -> RoomError:
     return RoomError(Code.BAD_COMMAND, message)
+
+
+_CHECKS: dict[str, Check] = {name: _check(kind) for name, kind in COMMANDS.items()}

@@ -36,6 +36,10 @@ COMES_BACK = frozenset({"node_draining", "slow", "lost"})
 """Reasons after which a client should connect again."""
 
 
+CALLBACK_TIMEOUT_S = 3.0
+"""What hangs on a session may not keep its person in the room for longer."""
+
+
 class Carrier(Protocol):
     """What brings frames to a session's client: a socket."""
 
@@ -150,11 +154,13 @@ class Session:
         self.mirror.sessions.pop(self.id, None)
         carrier, self.carrier, self._held = self.carrier, None, None
         if carrier is not None and reason != "left":
-            carrier.put(encode_signal(SessionClosed(reason=reason, reconnect=reason in COMES_BACK)))
+            come_back = reason in COMES_BACK
+            carrier.put(encode_signal(SessionClosed(reason=reason, reconnect=come_back)))
             carrier.drop(come_back=come_back)
         for callback in self._on_close:
             try:
-                await callback(self, reason)
+                async with asyncio.timeout(CALLBACK_TIMEOUT_S):
+                    await callback(self, reason)
             except Exception:
                 log.exception("session_close_callback_failed", session=self.id, room=self.room)
         try:
