@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Self
 
 from aiortc import RTCCertificate
-from aiortc.rtcdtlstransport import X509_DIGEST_ALGORITHMS, certificate_digest
+from aiortc.rtcdtlstransport import SRTP_PROFILES, X509_DIGEST_ALGORITHMS, certificate_digest
 from OpenSSL import SSL
 
 from media.parameters import DtlsRole, Fingerprint
@@ -55,7 +55,7 @@ class Certificate:
     @cached_property
     def context(self) -> SSL.Context:
         """Shared by all handshakes of this certificate."""
-        context = self._certificate._create_ssl_context(srtp_profiles=[])
+        context = self._certificate._create_ssl_context(srtp_profiles=SRTP_PROFILES)
         context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_QUERY_MTU)
         context.set_min_proto_version(DTLS_1_2)
         context.set_max_proto_version(DTLS_1_2)

@@ -22,7 +22,9 @@ ECHOED = {
 """Parameters that name the stream itself; the others are a receiver's wishes."""
 
 BOTH = (extensions.MID, extensions.ABS_SEND_TIME, extensions.TRANSPORT_CC)
-VIDEO = (extensions.VIDEO_ORIENTATION, extensions.DEPENDENCY_DESCRIPTOR)
+VIDEO = (extensions.VIDEO_ORIENTATION,)
+"""Not the dependency descriptor: its frame numbers would have to be rewritten at each layer switch."""
+
 RECEIVED: Mapping[str, Collection[str]] = {
     "audio": (*BOTH, extensions.AUDIO_LEVEL),
     "video": (*BOTH, *VIDEO, extensions.RID, extensions.REPAIRED_RID),
