@@ -42,9 +42,9 @@ const written = new Set(["manifest.json"]);
 for (const [path, output] of Object.entries(result.metafile.outputs)) {
   const file = relative(out, join(here, path));
   written.add(file);
-  if (output.entryPoint && !file.endsWith(".map")) {
-    manifest[file.replace(/-[A-Z0-9]{8}(?=\.[a-z]+$)/, "")] = basename(file);
-  }
+  const name = file.replace(/-[A-Z0-9]{8}(?=\.[a-z]+$)/, "");
+  // Languages are entry points too (dynamic imports), but nobody names them in a page.
+  if (output.entryPoint && !file.endsWith(".map") && name.split(".")[0] in entries) manifest[name] = basename(file);
 }
 await writeFile(join(out, "manifest.json"), JSON.stringify(manifest, null, 1) + "\n");
 for (const file of await readdir(out)) {

@@ -1,0 +1,239 @@
+// The connection towards the server: offers what this person sends, changes devices and mutes
+// without a new offer, and comes back by itself. Owns the RTCPeerConnection, not the tracks.
+
+import { signal } from "@preact/signals";
+import { CallError } from "./calls";
+import { Recovery } from "./recovery";
+import type { Source, Track } from "./wire";
+
+export interface Server {
+  call<T>(name: string, data: object, options?: { answer_ms?: number }): Promise<T>;
+}
+
+interface Slot {
+  transceiver: RTCRtpTransceiver;
+  track: MediaStreamTrack | null;
+  muted: boolean;
+  /** The server's id and what it was told, once published. */
+  published: { id: string; muted: boolean } | null;
+}
+
+/** Quarter, half and full size; bit rates for 720p of a person. */
+const SIMULCAST: RTCRtpEncodingParameters[] = [
+  { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
+  { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
+  { rid: "f", scaleResolutionDownBy: 1, maxBitrate: 1_700_000 },
+];
+const SCREEN: RTCRtpEncodingParameters[] = [{ maxBitrate: 2_500_000, maxFramerate: 15 }];
+const VOICE: RTCRtpEncodingParameters[] = [{ maxBitrate: 48_000 }];
+const SCREEN_SOUND: RTCRtpEncodingParameters[] = [{ maxBitrate: 96_000 }];
+
+export class Publisher {
+  readonly state = signal<RTCPeerConnectionState | "none">("none");
+  pc: RTCPeerConnection | null = null;
+  #slots = new Map<Source, Slot>();
+  #queue: Promise<unknown> = Promise.resolve();
+  /** The lines changed since the last offer. */
+  #dirty = false;
+  #recovery = new Recovery((step) => (step === "restart" ? this.#negotiate(true) : this.rebuild()));
+
+  constructor(private readonly server: Server) {}
+
+  /** Send `track` as `source` (null keeps the line but sends nothing), muted or not. */
+  async send(source: Source, track: MediaStreamTrack | null, muted: boolean): Promise<void> {
+    const slot = this.#slots.get(source);
+    if (slot) {
+      slot.track = track;
+      slot.muted = muted;
+      await slot.transceiver.sender.replaceTrack(track);
+      if (slot.published) await this.#tellMuted(slot);
+      else await this.#negotiate();
+      return;
+    }
+    if (!track) return;
+    this.#slots.set(source, { transceiver: this.#addLine(source, track), track, muted, published: null });
+    try {
+      await this.#negotiate();
+    } catch (error) {
+      if (isRefusal(error)) this.#drop(source);
+      throw error;
+    }
+  }
+
+  /** Stop sending `source` altogether. */
+  async stop(source: Source): Promise<void> {
+    if (this.#drop(source)) await this.#negotiate();
+  }
+
+  /** The server ended this track (floor taken, role changed): stop without asking. */
+  forget(trackId: string): Source | null {
+    for (const [source, slot] of this.#slots) {
+      if (slot.published?.id === trackId) {
+        this.#drop(source);
+        return source;
+      }
+    }
+    return null;
+  }
+
+  /** The server's id of what we send as `source`. */
+  trackId(source: Source): string | null {
+    return this.#slots.get(source)?.published?.id ?? null;
+  }
+
+  /** Make a new connection for what is sent: after a join elsewhere, or when ICE restarts do not help. */
+  async rebuild(): Promise<void> {
+    const wanted = [...this.#slots].map(([source, { track, muted }]) => ({ source, track, muted }));
+    this.#dispose();
+    for (const { source, track, muted } of wanted) {
+      this.#slots.set(source, { transceiver: this.#addLine(source, track), track, muted, published: null });
+    }
+    if (wanted.length > 0) await this.#negotiate();
+  }
+
+  /** The server says this peer failed. */
+  failed(): void {
+    this.#recovery.report("failed");
+  }
+
+  /** The room is connected again or not: recovery waits for it. */
+  online(online: boolean): void {
+    this.#recovery.online(online);
+  }
+
+  close(): void {
+    this.#dispose();
+    this.#slots.clear();
+  }
+
+  #dispose(): void {
+    this.#recovery.reset();
+    this.#slots.clear();
+    this.pc?.close();
+    this.pc = null;
+    this.state.value = "none";
+  }
+
+  #drop(source: Source): boolean {
+    const slot = this.#slots.get(source);
+    if (!slot) return false;
+    this.#slots.delete(source);
+    void slot.transceiver.sender.replaceTrack(null).catch(() => {});
+    slot.transceiver.direction = "inactive";
+    this.#dirty = true;
+    return true;
+  }
+
+  #connection(): RTCPeerConnection {
+    if (this.pc) return this.pc;
+    const pc = new RTCPeerConnection({ iceServers: [], bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
+    pc.addEventListener("connectionstatechange", () => {
+      if (this.pc !== pc) return;
+      this.state.value = pc.connectionState;
+      this.#recovery.report(pc.connectionState);
+    });
+    this.pc = pc;
+    this.#recovery.reset();
+    return pc;
+  }
+
+  /** A line for `source`: an idle one of the same kind and shape again, else a new one. */
+  #addLine(source: Source, track: MediaStreamTrack | null): RTCRtpTransceiver {
+    const pc = this.#connection();
+    this.#dirty = true;
+    const kind = source === "microphone" || source === "screen_audio" ? "audio" : "video";
+    const encodings = { camera: SIMULCAST, screen: SCREEN, microphone: VOICE, screen_audio: SCREEN_SOUND }[source];
+    const used = new Set([...this.#slots.values()].map(({ transceiver }) => transceiver));
+    const idle = pc.getTransceivers().find(
+      (each) =>
+        !used.has(each) && each.currentDirection !== "stopped" && each.direction === "inactive" && each.sender.getParameters().encodings.length === encodings.length &&
+        each.receiver.track.kind === kind,
+    );
+    if (idle) {
+      idle.direction = "sendonly";
+      void idle.sender.replaceTrack(track);
+      return idle;
+    }
+    const transceiver = pc.addTransceiver(track ?? kind, { direction: "sendonly", sendEncodings: encodings.map((one) => ({ ...one })) });
+    if (kind === "video") preferVp8(transceiver);
+    return transceiver;
+  }
+
+  #negotiate(iceRestart = false): Promise<void> {
+    const turn = this.#queue.then(() => this.#offer(iceRestart));
+    this.#queue = turn.catch(() => {});
+    return turn;
+  }
+
+  async #offer(iceRestart: boolean): Promise<void> {
+    const pc = this.pc;
+    if (!pc || (!this.#dirty && !iceRestart)) return;
+    this.#dirty = false;
+    await pc.setLocalDescription(await pc.createOffer({ iceRestart }));
+    const offered = [...this.#slots].map(([source, slot]) => ({ source, slot, muted: slot.muted, mid: slot.transceiver.mid }));
+    let answer: { sdp: string; tracks: Track[] };
+    try {
+      answer = await this.server.call("media.publish", {
+        sdp: pc.localDescription!.sdp,
+        tracks: offered.flatMap(({ source, muted, mid }) => (mid ? [{ mid, source, muted }] : [])),
+      }, { answer_ms: 15_000 });
+    } catch (error) {
+      if (this.pc === pc && pc.signalingState === "have-local-offer") await pc.setLocalDescription({ type: "rollback" }).catch(() => {});
+      this.#dirty = true;
+      if (!isRefusal(error)) this.#recovery.report("failed");
+      throw error;
+    }
+    if (this.pc !== pc) return;
+    await pc.setRemoteDescription({ type: "answer", sdp: withVoiceOptions(answer.sdp) });
+    for (const { source, slot, muted } of offered) {
+      const track = answer.tracks.find((each) => each.source === source);
+      if (!track || this.#slots.get(source) !== slot) continue;
+      slot.published = { id: track.id, muted };
+      await this.#tellMuted(slot).catch(() => {});
+    }
+  }
+
+  async #tellMuted(slot: Slot): Promise<void> {
+    const { published, muted } = slot;
+    if (!published || published.muted === muted) return;
+    await this.server.call("track.mute", { track: published.id, muted });
+    if (slot.published === published) published.muted = muted;
+  }
+
+  /** A moderator muted this track: remember, so that unmuting is told. */
+  noteForced(trackId: string): void {
+    for (const slot of this.#slots.values()) {
+      if (slot.published?.id === trackId) {
+        slot.published.muted = true;
+        slot.muted = true;
+      }
+    }
+  }
+}
+
+function preferVp8(transceiver: RTCRtpTransceiver): void {
+  const codecs = RTCRtpSender.getCapabilities?.("video")?.codecs;
+  if (!codecs || !transceiver.setCodecPreferences) return;
+  const first = codecs.filter(({ mimeType }) => mimeType.toLowerCase() === "video/vp8");
+  transceiver.setCodecPreferences([...first, ...codecs.filter((codec) => !first.includes(codec))]);
+}
+
+/** Ask our own encoder for silence suppression and in-band repair, which a sender reads in the answer. */
+export function withVoiceOptions(sdp: string): string {
+  const opus = /^a=rtpmap:(\d+) opus\/48000/im.exec(sdp)?.[1];
+  if (!opus) return sdp;
+  const wanted = ["usedtx=1", "useinbandfec=1"];
+  const line = new RegExp(`^a=fmtp:${opus} (.*?)\\r?$`, "gm");
+  if (!line.test(sdp)) {
+    return sdp.replace(new RegExp(`^(a=rtpmap:${opus} .*?)(\\r?)$`, "gm"), `$1$2\na=fmtp:${opus} ${wanted.join(";")}$2`);
+  }
+  return sdp.replace(line, (whole, options: string) => {
+    const missing = wanted.filter((option) => !options.includes(option.split("=")[0]!));
+    return whole.replace(options, [options, ...missing].join(";"));
+  });
+}
+
+/** The server would refuse this again. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof CallError && ["forbidden", "bad_sdp", "too_large"].includes(error.code);
+}
