@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -126,8 +126,18 @@ class Database:
                 ) from error
             raise
 
-    def _turn(self, writes: bool) -> AbstractAsyncContextManager[Any]:
-        return self._writer if writes and self._is_sqlite else nullcontext()
+    @asynccontextmanager
+    async def _turn(self, writes: bool) -> AsyncIterator[None]:
+        """Wait for this process's turn to write, where only one may."""
+        if not (writes and self._is_sqlite):
+            yield
+            return
+        async with asyncio.timeout(PATIENCE_S):
+            await self._writer.acquire()
+        try:
+            yield
+        finally:
+            self._writer.release()
 
 
 def parse_url(database_url: str) -> URL:

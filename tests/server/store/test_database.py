@@ -127,6 +127,22 @@ async def test_a_write_gives_up_when_another_process_keeps_the_lock(
         assert (await say(store, "after")).number == 1
 
 
+async def test_a_queue_of_writes_gives_up_together(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "PATIENCE_S", 0.2)
+    clock = asyncio.get_running_loop().time
+    async with Store.open(sqlite_url) as store:
+        await store.rooms.create(hall())
+        async with locked(sqlite_url):
+            began = clock()
+            answers = await asyncio.gather(
+                *(say(store, str(n)) for n in range(20)), return_exceptions=True
+            )
+        assert all(isinstance(answer, StoreUnavailable) for answer in answers)
+        assert clock() - began < 20 * 0.2 / 2
+
+
 async def test_opening_waits_for_another_process_that_migrates(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
