@@ -67,6 +67,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 async def test_processes_share_the_numbering(store: Store, database_url: str) -> None:
     await store.rooms.create(hall())
     others = [

@@ -75,6 +75,7 @@ asyncio.run(main(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 async def test_nodes_that_start_at_once_migrate_in_turn(database_url: str) -> None:
     nodes = [
         await asyncio.create_subprocess_exec(
