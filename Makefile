@@ -50,7 +50,7 @@ generate:
 
 locales:
 	@$(BOOTSTRAP) dev
-	$(BIN)/python -m tools.locales --update
+	$(BIN)/python -m tools.locales --extract
 
 # The lock files name no index: any mirror serves them (docs/adr/0001).
 COMPILE = .venv/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate

@@ -1,12 +1,10 @@
-"""Keeps the translations whole: from the sentences in the code to the client's JSON.
+"""Keeps the catalogues of zh, en and ja: finds every sentence, checks translations, feeds the client.
 
-English sentences are the keys. ``web/locales/<locale>/LC_MESSAGES/messages.po``
-holds each other language, for pages and client alike; the server reads it as it
-is, the client reads ``web/client/src/locales/<locale>.json``.
-
-    python -m tools.locales            write the client's JSON (English has none to look up)
-    python -m tools.locales --update   take new sentences of the code into the .po files, drop old ones
-    python -m tools.locales --check    fail when a sentence is untranslated, left over or misfilled
+``python -m tools.locales`` writes the client's JSON from the catalogues;
+``--extract`` first brings new sentences into ``web/locales`` and drops unused
+ones; ``--check`` changes nothing and fails on a sentence that is missing,
+untranslated, or whose placeholders differ. A sentence is its own key, so the
+English catalogue may leave translations empty.
 """
 
 from __future__ import annotations
@@ -16,170 +14,146 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
-from jinja2.ext import babel_extract
 
 ROOT = Path(__file__).parent.parent
-LOCALES = ("zh_Hans", "ja")
-
-_STRING = r'"((?:[^"\\\n]|\\.)*)"'
-_ONE = re.compile(rf"(?<![\w.$])t\(\s*{_STRING}")
-_COUNTED = re.compile(rf"(?<![\w.$])tn\(\s*{_STRING}\s*,\s*{_STRING}")
-_UNREADABLE = re.compile(r"(?<![\w.$])(?<!function )tn?\(\s*[^\s\"]")
-_FIELD = re.compile(r"\{(\w+)\}")
-
-
-@dataclass(frozen=True, order=True)
-class Sentence:
-    """A sentence in the code; ``many`` is its plural, or ""."""
-
-    one: str
-    many: str = ""
+LOCALES = ("zh_Hans", "en", "ja")
+KEYWORDS = {"_": None, "t": None, "tn": (1, 2)}
+SOURCES = {
+    "web/templates": [("**.html", "jinja2")],
+    "web/client/src": [("**.ts", "javascript"), ("**.tsx", "javascript")],
+}
+OPTIONS = {"**.tsx": {"jsx": "true"}}
+_PLACEHOLDER = re.compile(r"\{\w+\}")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.locales", description=__doc__.partition("\n")[0] if __doc__ else ""
-    )
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument(
-        "--update", action="store_true", help="take the code's sentences into the .po files"
-    )
-    what.add_argument(
-        "--check", action="store_true", help="fail when a translation is missing or wrong"
-    )
-    parsed = parser.parse_args(arguments)
-    if parsed.check:
-        problems = list(check(ROOT))
-        print("\n".join(problems), file=sys.stderr, end="\n" if problems else "")
+    """Extract, check or compile; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.locales", description=__doc__)
+    parser.add_argument("--extract", action="store_true", help="update the catalogues")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if incomplete")
+    options = parser.parse_args(arguments)
+    if options.check:
+        problems = list(find_problems(ROOT))
+        for problem in problems:
+            print(problem, file=sys.stderr)
         return 1 if problems else 0
-    if parsed.update:
+    if options.extract:
         update(ROOT)
-    compile_for_client(ROOT)
+    compile_json(ROOT)
     return 0
 
 
-def sentences(root: Path) -> dict[Sentence, list[str]]:
-    """Find every sentence of the client and the pages, with the files it is in.
-
-    Raises:
-        ValueError: the client translates something that is not a literal.
-    """
-    found: dict[Sentence, list[str]] = {}
-    for path in sorted((root / "web/client/src").rglob("*.ts*")):
-        code = path.read_text(encoding="utf-8")
-        if unreadable := _UNREADABLE.search(code):
-            line = code.count("\n", 0, unreadable.start()) + 1
-            raise ValueError(f"{path.relative_to(root)}:{line}: translate literal sentences only")
-        each = [Sentence(_literal(m[1])) for m in _ONE.finditer(code)]
-        each += [Sentence(_literal(m[1]), _literal(m[2])) for m in _COUNTED.finditer(code)]
-        for sentence in each:
-            found.setdefault(sentence, []).append(str(path.relative_to(root)))
-    for path in sorted((root / "web/templates").rglob("*.html")):
-        with path.open("rb") as page:
-            for _line, function, said, _comments in babel_extract(
-                page, ("_", "gettext", "ngettext"), (), {}
-            ):
-                texts = said if isinstance(said, tuple) else (said,)
-                one, many = texts[0], texts[1] if function == "ngettext" else ""
-                found.setdefault(Sentence(one or "", many or ""), []).append(
-                    str(path.relative_to(root))
-                )
-    return found
+def extract(root: Path) -> Catalog:
+    """Collect every sentence of the templates and the client."""
+    template = Catalog(charset="utf-8")
+    for folder, methods in SOURCES.items():
+        found = extract_from_dir(
+            str(root / folder), methods, OPTIONS, keywords=KEYWORDS, comment_tags=("i18n:",)
+        )
+        for name, _, message, comments, _ in found:
+            template.add(message, locations=[(f"{folder}/{name}", 0)], auto_comments=comments)
+    return template
 
 
-def check(root: Path) -> Iterator[str]:
-    """Say what is wrong with the catalogues, a line for each."""
-    wanted = {sentence.one: sentence for sentence in sentences(root)}
-    for locale in LOCALES:
-        catalogue = _read(root, locale)
-        for one in wanted.keys() - {_one(message) for message in catalogue if message.id}:
-            yield f"{locale}: missing (run `make locales`): {one!r}"
-        for message in catalogue:
-            if not message.id:
-                continue
-            one = _one(message)
-            if one not in wanted:
-                yield f"{locale}: no longer used (run `make locales`): {one!r}"
-                continue
-            for text in _texts(message):
-                if not text.strip() or message.fuzzy:
-                    yield f"{locale}: not translated: {one!r}"
-                elif unknown := set(_FIELD.findall(text)) - _fields(wanted[one]):
-                    yield f"{locale}: names {', '.join(sorted(unknown))}, which is not given: {one!r}"
+def po_path(root: Path, locale: str) -> Path:
+    """Say where a language's catalogue is."""
+    return root / "web/locales" / locale / "LC_MESSAGES/messages.po"
+
+
+def read(root: Path, locale: str) -> Catalog:
+    """Read a language's catalogue; an absent one is empty."""
+    path = po_path(root, locale)
+    if not path.exists():
+        return Catalog(locale=locale, charset="utf-8")
+    with path.open("rb") as source:
+        return read_po(source, locale=locale)
 
 
 def update(root: Path) -> None:
-    """Take new sentences into the catalogues and drop those no longer used."""
-    template = Catalog(fuzzy=False)
-    for sentence, files in sorted(sentences(root).items(), key=lambda item: (item[1][0], item[0])):
-        key = (sentence.one, sentence.many) if sentence.many else sentence.one
-        template.add(key, locations=[(name, 0) for name in sorted(set(files))])
+    """Bring new sentences into the catalogues and drop those no longer used."""
+    template = extract(root)
     for locale in LOCALES:
-        catalogue = _read(root, locale)
-        catalogue.update(template, no_fuzzy_matching=True, update_creation_date=False)
+        catalogue = read(root, locale)
+        catalogue.update(template, no_fuzzy_matching=True)
         catalogue.obsolete.clear()
-        text = io.BytesIO()
-        write_po(text, catalogue, width=0, include_lineno=False)
-        path = _path(root, locale)
+        path = po_path(root, locale)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.getvalue())
+        body = io.BytesIO()
+        write_po(body, catalogue, width=0, sort_output=True, omit_header=True, include_lineno=False)
+        path.write_text(_header(catalogue) + body.getvalue().decode(), encoding="utf-8")
 
 
-def compile_for_client(root: Path) -> None:
-    """Write the JSON that the client loads: sentence to translation, or to its plural forms."""
+def find_problems(root: Path) -> Iterator[str]:
+    """List what is missing, untranslated, unused or has other placeholders than its key."""
+    template = extract(root)
+    for locale in LOCALES:
+        catalogue = read(root, locale)
+        shown = po_path(root, locale).relative_to(root)
+        for wanted in _messages(template):
+            message = catalogue.get(wanted.id)
+            if message is None:
+                yield f"{shown}: missing {_key(wanted)!r}: run `python -m tools.locales --extract`"
+            elif locale != "en":
+                yield from (f"{shown}: {problem}" for problem in _faults(message, catalogue))
+        used = {_key(each) for each in _messages(template)}
+        for message in _messages(catalogue):
+            if _key(message) not in used:
+                yield f"{shown}: no longer used {_key(message)!r}: run with --extract"
+
+
+def compile_json(root: Path) -> None:
+    """Write ``web/client/src/locales/<locale>.json``: key to sentence, or to plural forms."""
     folder = root / "web/client/src/locales"
     folder.mkdir(parents=True, exist_ok=True)
-    for locale in ("en", *LOCALES):
-        table = {} if locale == "en" else dict(_translated(_read(root, locale)))
-        text = json.dumps(table, ensure_ascii=False, indent=0, sort_keys=True) + "\n"
+    for locale in LOCALES:
+        found = {_key(each): each.string or "" for each in _messages(read(root, locale))}
+        filled = {key: text for key, text in found.items() if any(text)}
+        text = json.dumps(filled, ensure_ascii=False, indent=0, sort_keys=True) + "\n"
         path = folder / f"{locale}.json"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
 
 
-def _translated(catalogue: Iterable[Message]) -> Iterator[tuple[str, str | list[str]]]:
-    for message in catalogue:
-        texts = _texts(message)
-        if message.id and all(texts):
-            yield _one(message), texts if isinstance(message.id, tuple) else texts[0]
+def _header(catalogue: Catalog) -> str:
+    """Write what editors of .po files need, and no dates: a file changes when its words do."""
+    fields = {
+        "Project-Id-Version": "Yunhai",
+        "Language": str(catalogue.locale_identifier),
+        "Plural-Forms": catalogue.plural_forms,
+        "MIME-Version": "1.0",
+        "Content-Type": "text/plain; charset=utf-8",
+        "Content-Transfer-Encoding": "8bit",
+    }
+    lines = "".join(f'"{name}: {value}\\n"\n' for name, value in fields.items())
+    return f'msgid ""\nmsgstr ""\n{lines}\n'
 
 
-def _read(root: Path, locale: str) -> Catalog:
-    path = _path(root, locale)
-    if not path.exists():
-        return Catalog(locale=locale, project="Yunhai", fuzzy=False)
-    with path.open("rb") as source:
-        return read_po(source, locale=locale)
+def _messages(catalogue: Catalog) -> Iterator[Message]:
+    return (message for message in catalogue if message.id)
 
 
-def _path(root: Path, locale: str) -> Path:
-    return root / "web/locales" / locale / "LC_MESSAGES" / "messages.po"
+def _key(message: Message) -> str:
+    return message.id if isinstance(message.id, str) else str(message.id[0])
 
 
-def _one(message: Message) -> str:
-    return message.id[0] if isinstance(message.id, tuple | list) else message.id
-
-
-def _texts(message: Message) -> list[str]:
-    said = message.string
-    return [text or "" for text in (said if isinstance(said, tuple | list) else (said,))]
-
-
-def _fields(sentence: Sentence) -> set[str]:
-    return set(_FIELD.findall(sentence.one + sentence.many)) | (
-        {"count"} if sentence.many else set()
-    )
-
-
-def _literal(text: str) -> str:
-    return str(json.loads(f'"{text}"'))
+def _faults(message: Message, catalogue: Catalog) -> Iterator[str]:
+    said = message.string or ""
+    strings = (said,) if isinstance(said, str) else tuple(said)
+    wanted = 1 if isinstance(message.id, str) else catalogue.num_plurals
+    if len(strings) < wanted or not all(strings[:wanted]):
+        yield f"untranslated {_key(message)!r}"
+        return
+    keys = message.id if isinstance(message.id, str) else " ".join(message.id)
+    expected = set(_PLACEHOLDER.findall(keys))
+    for text in strings[:wanted]:
+        if set(_PLACEHOLDER.findall(text)) != expected:
+            yield f"placeholders differ in {text!r}"
 
 
 if __name__ == "__main__":
