@@ -178,6 +178,7 @@ def _token(parsed: argparse.Namespace) -> int:
 def _doctor(_: argparse.Namespace) -> int:
     from server.doctor import examine
 
+    logs.hush()  # the checks say what is wrong themselves
     return asyncio.run(examine(os.environ))
 
 

@@ -119,14 +119,19 @@ async def _redis(settings: Settings) -> str:
     where = "the embedded Valkey" if settings.redis_url is None else masked(settings.redis_url)
     try:
         async with _redis_client(settings) as client:
-            version = (await client.info("server"))["redis_version"]
+            info = await client.info("server")
     except (RedisError, OSError) as error:
         raise Ailment(
             f"{where}: {error}", "start it, or correct YUNHAI_REDIS_URL (unset: embedded)"
         ) from None
-    if int(str(version).split(".")[0]) < 7:
-        raise Ailment(f"{where} is version {version}", "use Redis 7 or Valkey, or newer")
-    return f"{where} answers, version {version}"
+    if int(str(info["redis_version"]).split(".")[0]) < 7:
+        raise Ailment(
+            f"{where} is version {info['redis_version']}", "use Redis 7 or Valkey, or newer"
+        )
+    valkey = info.get("valkey_version")
+    return f"{where} answers, " + (
+        f"Valkey {valkey}" if valkey else f"Redis {info['redis_version']}"
+    )
 
 
 async def _clock(settings: Settings) -> str:

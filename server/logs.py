@@ -19,7 +19,8 @@ from server.config import Settings
 
 HIDDEN = "***"
 _SECRET_KEYS = re.compile(
-    r"(^|_)(token|secret|password|authorization|cookie|credential|pwd|api_key|private_key|[rt]x_key)s?$", re.IGNORECASE
+    r"(^|_)(token|secret|password|authorization|cookie|credential|pwd|api_key|private_key|[rt]x_key)s?$",
+    re.IGNORECASE,
 )
 _JWT = re.compile(r"eyJ[\w-]{8,4096}\.[\w-]{2,4096}\.[\w-]{0,512}")
 _BEARER = re.compile(r"(?i)\bbearer\s+[\w.~+/=-]{1,4096}")
@@ -97,7 +98,15 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
-    for noisy in ("aiosqlite", "alembic", "asyncio", "aioice", "engineio", "socketio", "sqlalchemy"):
+    for noisy in (
+        "aiosqlite",
+        "alembic",
+        "asyncio",
+        "aioice",
+        "engineio",
+        "socketio",
+        "sqlalchemy",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*first, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -105,3 +114,9 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
         cache_logger_on_first_use=False,
     )
+
+
+def hush() -> None:
+    """Let only errors through, for a command that prints its own findings."""
+    logging.getLogger().setLevel(logging.ERROR)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
