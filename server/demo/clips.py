@@ -125,7 +125,9 @@ def _fill_plane(plane: av.video.plane.VideoPlane, data: bytearray) -> None:
         plane.update(bytes(data))
         return
     padding = bytes(plane.line_size - width)
-    plane.update(b"".join(bytes(data[r * width : (r + 1) * width]) + padding for r in range(height)))
+    plane.update(
+        b"".join(bytes(data[r * width : (r + 1) * width]) + padding for r in range(height))
+    )
 
 
 def _encode_voice(pitch_hz: float, *, seed: str) -> list[bytes]:

@@ -45,9 +45,7 @@ class Canvas:
             self.u[half + ca : half + cb] = bytes((colour[1],)) * (cb - ca)
             self.v[half + ca : half + cb] = bytes((colour[2],)) * (cb - ca)
 
-    def rectangle(
-        self, left: float, top: float, right: float, bottom: float, colour: Yuv
-    ) -> None:
+    def rectangle(self, left: float, top: float, right: float, bottom: float, colour: Yuv) -> None:
         for row in range(max(0, round(top)), min(self.height, round(bottom))):
             self.span(row, left, right, colour)
 
@@ -145,6 +143,10 @@ def draw_slide(canvas: Canvas, phase: float) -> None:
     canvas.rectangle(w * 0.06, base, w * 0.95, base + 2, yuv("#2a3650"))
     for i in range(3):
         canvas.rectangle(
-            w * 0.06, h * (0.89 + 0.03 * i), w * (0.5 + 0.1 * i), h * (0.9 + 0.03 * i), yuv("#d3dae6")
+            w * 0.06,
+            h * (0.89 + 0.03 * i),
+            w * (0.5 + 0.1 * i),
+            h * (0.9 + 0.03 * i),
+            yuv("#d3dae6"),
         )
     canvas.ellipse(w * (0.08 + 0.85 * phase), base, 7, 7, yuv("#965600"))

@@ -1,4 +1,171 @@
-"""Runs a demo convention: one Valkey, N nodes, and the process of synthetic people.
+"""Runs the demo's processes: one Valkey, N nodes, and the process of synthetic people.
 
-Owns its child processes: they end with it. Knows nothing of rooms; ``cast`` does.
+Owns its child processes: they end with it, even after kill -9. Knows nothing of
+what happens in rooms.
 """
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from server import config, logs
+from server.valkey import EmbeddedValkey
+
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 12.0
+
+NODE_NAMES = ("gz", "sf", "tk")
+
+
+class DemoError(Exception):
+    """The demo cannot run; the message says why and what to do.
+
+    Attributes:
+        exit_code: what the command should end with.
+    """
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoNode:
+    """One node of the demo and the environment it runs in."""
+
+    name: str
+    url: str
+    environment: dict[str, str]
+
+
+def demo_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Add what a demo has by default: its own data folder, this machine only, a quiet log."""
+    defaults = {
+        "YUNHAI_DATA_DIR": str(Path("var/demo").absolute()),
+        "YUNHAI_LOG_LEVEL": "warning",
+        "YUNHAI_MEDIA_HOST": "127.0.0.1",
+        "YUNHAI_MEDIA_ADDRESSES": "127.0.0.1",
+    }
+    return {**defaults, **environ}
+
+
+def plan_nodes(count: int, environ: Mapping[str, str], redis_url: str) -> list[DemoNode]:
+    """Give each node its name, ports and folder; the rest they share.
+
+    Node ``i`` listens on ``YUNHAI_PORT`` + i and ``YUNHAI_MEDIA_PORT`` + i.
+
+    Raises:
+        config.SettingsError: a ``YUNHAI_*`` variable is wrong.
+    """
+    base = demo_environment(environ)
+    settings = config.load(base)
+    urls = [f"http://localhost:{settings.port + i}" for i in range(count)]
+    if "YUNHAI_PUBLIC_URL" in environ:
+        urls[0] = settings.public_url
+    nodes = []
+    for i, url in enumerate(urls):
+        name = NODE_NAMES[i] if i < len(NODE_NAMES) else f"n{i + 1}"
+        own = {
+            "YUNHAI_NODE": name,
+            "YUNHAI_PORT": str(settings.port + i),
+            "YUNHAI_PUBLIC_URL": url,
+            "YUNHAI_ORIGINS": ",".join(urls),
+            "YUNHAI_MEDIA_PORT": str(settings.media_port + i),
+            "YUNHAI_REDIS_URL": redis_url,
+            "YUNHAI_DATABASE_URL": settings.database_url,
+            "YUNHAI_SECRET": settings.secret,
+            "YUNHAI_DATA_DIR": str(settings.data_dir / name),
+        }
+        nodes.append(DemoNode(name=name, url=url, environment={**base, **own}))
+    return nodes
+
+
+@asynccontextmanager
+async def running_nodes(count: int, environ: Mapping[str, str]) -> AsyncIterator[list[DemoNode]]:
+    """Start Valkey (unless ``YUNHAI_REDIS_URL`` names one) and the nodes; stop them afterwards.
+
+    Raises:
+        DemoError: a node ended, or was not ready within 30 s.
+        server.valkey.ValkeyError: no Valkey.
+    """
+    async with AsyncExitStack() as stack:
+        settings = config.load(demo_environment(environ))
+        logs.configure(settings)
+        redis_url = settings.redis_url
+        if redis_url is None:
+            valkey = await stack.enter_async_context(EmbeddedValkey.start(settings.data_dir))
+            redis_url = valkey.url
+        nodes = plan_nodes(count, environ, redis_url)
+        processes = [
+            await stack.enter_async_context(
+                running_process(
+                    [sys.executable, "-m", "server", "serve"], node.environment, new_session=True
+                )
+            )
+            for node in nodes
+        ]
+        await asyncio.gather(
+            *(_ready(n, p) for n, p in zip(nodes, processes, strict=True)),
+        )
+        yield nodes
+
+
+@asynccontextmanager
+async def running_process(
+    command: list[str], environment: dict[str, str], *, new_session: bool
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a command tethered to this process until the block ends, then SIGTERM it."""
+    tether = Path(__file__).parents[1] / "tether.py"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-I",
+        "-S",
+        str(tether),
+        str(os.getpid()),
+        *command,
+        env=environment,
+        stdin=asyncio.subprocess.PIPE,
+        start_new_session=new_session,
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+async def _ready(node: DemoNode, process: asyncio.subprocess.Process) -> None:
+    """Poll ``/readyz``; a node that ends has already said why on the terminal."""
+    deadline = asyncio.get_running_loop().time() + START_TIMEOUT_S
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as http:
+        while True:
+            if process.returncode is not None:
+                raise DemoError(
+                    f"node {node.name} ended with {process.returncode}; its reason is above",
+                    process.returncode,
+                )
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                async with http.get(f"{node.url}/readyz") as answer:
+                    if answer.status == 200:
+                        return
+            if asyncio.get_running_loop().time() > deadline:
+                raise DemoError(
+                    f"node {node.name} is not ready after {START_TIMEOUT_S:.0f} s; "
+                    f"ask {node.url}/readyz what it waits for"
+                )
+            await asyncio.sleep(0.02)
