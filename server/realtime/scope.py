@@ -25,7 +25,12 @@ class Scope:
             return
         task = asyncio.get_running_loop().create_task(self._guard(work))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+        def ended(done: asyncio.Task[None]) -> None:
+            self._tasks.discard(done)
+            work.close()  # a task cancelled before its first step never began it
+
+        task.add_done_callback(ended)
 
     @staticmethod
     async def _guard(work: Coroutine[Any, Any, object]) -> None:

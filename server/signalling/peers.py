@@ -158,15 +158,15 @@ class Peers:
         match event:
             case None:
                 self._review(entry)
-                self._follow(session)
+                self._follow(entry)
             case FloorTaken(identity=who) | RoleChanged(identity=who) if who == session.identity:
                 self._review(entry)
             case ParticipantUpdated(participant=person) if person.identity == session.identity:
                 self._review(entry)
             case TrackPublished(track=track) if track.identity == session.identity:
                 self._supersede(entry, session.mirror, track.id)
-            case TrackUpdated(track=track) if track.id in session.tracks:
-                self._follow(session)
+            case TrackUpdated(track=track) if track.id in entry.publisher.records:
+                self._follow(entry)
             case _:
                 pass
 
@@ -178,16 +178,14 @@ class Peers:
         if await entry.publisher.review() and entry.session.kind == "whip":
             await entry.session.close("left")
 
-    def _follow(self, session: Session) -> None:
-        """Take over what others did to the session's tracks: a moderator's mute holds them back.
-
-        Should Redis lose the room, it is restored with the tracks as they are now.
-        """
-        for track_id, record in list(session.tracks.items()):
-            track = session.mirror.live.tracks.get(track_id, record.track)
+    def _follow(self, entry: _Entry) -> None:
+        """Take over what others did to the session's tracks: a moderator's mute holds them back."""
+        present, records = entry.session.mirror.live.tracks, entry.publisher.records
+        for track_id, record in list(records.items()):
+            track = present.get(track_id, record.track)
             if track.forced != record.track.forced:
                 self._scope.spawn(self._hold_own(track_id, track.forced))
-            session.tracks[track_id] = replace(record, track=track)
+            records[track_id] = replace(record, track=track)
 
     async def _hold_own(self, track: TrackId, held: bool) -> None:
         try:

@@ -64,9 +64,9 @@ def refusal(grant: Grant, live: Live, source: Source) -> RoomError | None:
 class Publisher:
     """The publishing half of a session.
 
-    Owner: the session's entry in ``Peers``. Invariant: ``records`` (which are
-    ``session.tracks``) are the tracks of the peer that is open now and that the
-    room was told of. Offers, retractions and closing take turns.
+    Owner: the session's entry in ``Peers``. Invariant: ``records`` are the tracks of
+    the peer that is open now and that the room was told of. Offers, retractions
+    and closing take turns.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Publisher:
         self._mids: dict[str, TrackId] = {}
         self._closed = False
         self.peer: str | None = None
-        self.records: dict[TrackId, TrackRecord] = session.tracks
+        self.records: dict[TrackId, TrackRecord] = {}
 
     async def offer(self, sdp: str, offered: list[OfferedTrack]) -> tuple[str, list[Track]]:
         """Publish (or renegotiate, or restart ICE of) the named m-lines; others end.

@@ -1,0 +1,128 @@
+"""Whole nodes without sockets: real store, real Redis, real worker process; tabs as Session objects."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rooms.ids import Identity, RoomId
+from rooms.live import Role, Room, RoomKind, Source
+from server.config import Settings
+from server.realtime.service import Realtime
+from server.realtime.sessions import Session, SessionKind
+from server.realtime.wire import Frame, Packet
+from server.signalling.service import Signalling
+from server.store import Store
+from server.tokens import Grant
+from tests.server.settings import make_settings
+
+ROOM = RoomId("lobby")
+HALL = RoomId("hall")
+DEADLINE_S = 15.0
+
+
+async def until(condition: Callable[[], object], what: str, timeout_s: float = DEADLINE_S) -> None:
+    """Wait until ``condition`` holds; fail saying what was awaited."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
+    while not condition():
+        assert loop.time() < deadline, f"not within {timeout_s} s: {what}"
+        await asyncio.sleep(0.01)  # a poll, bounded by the deadline
+
+
+def grant(identity: str, **changes: Any) -> Grant:
+    """A token's content: a member who may do everything in every room."""
+    values: dict[str, Any] = {
+        "identity": Identity(identity),
+        "name": identity.title(),
+        "role": Role.MEMBER,
+        "room": None,
+        "any_room": True,
+        "may_create": False,
+        "may_list": True,
+        "may_publish": True,
+        "sources": None,
+        "may_subscribe": True,
+        "city": "",
+        "synthetic": False,
+        "expires_ms": 1 << 42,
+        "token_id": "",
+    }
+    return Grant(**{**values, **changes})
+
+
+class Tab:
+    """A session and what its client was sent."""
+
+    def __init__(self, node: Node, session: Session) -> None:
+        self.node = node
+        self.session = session
+        self.signals: list[dict[str, Any]] = []
+        self.on_offer: Callable[[dict[str, Any]], None] = lambda offer: None
+        session.attach(self)
+
+    def put(self, frame: Frame) -> None:
+        name, data = Packet(encoded_packet=frame.payload).data
+        if name == "signal":
+            self.signals.append(data)
+            if data["name"] == "media.offer":
+                self.on_offer(data["data"])
+
+    def drop(self, *, come_back: bool) -> None:
+        """The server hangs up."""
+
+    def named(self, name: str) -> list[dict[str, Any]]:
+        return [signal["data"] for signal in self.signals if signal["name"] == name]
+
+    async def signal(self, name: str, after: int = 0, **fields: Any) -> dict[str, Any]:
+        """Await the first signal of that name with those fields, skipping ``after`` of them."""
+
+        def matching() -> list[dict[str, Any]]:
+            return [d for d in self.named(name) if all(d[k] == v for k, v in fields.items())]
+
+        await until(lambda: len(matching()) > after, f"{name} {fields} for {self.session.identity}")
+        return matching()[after]
+
+
+@dataclass
+class Node:
+    """One node in this process."""
+
+    settings: Settings
+    store: Store
+    realtime: Realtime
+    signalling: Signalling
+
+    async def tab(self, who: Grant, room: RoomId = ROOM, kind: SessionKind = "socket") -> Tab:
+        return Tab(self, await self.realtime.sessions.open(room, who, kind))
+
+
+@asynccontextmanager
+async def running_node(folder: Path, valkey_url: str, name: str = "gz") -> AsyncIterator[Node]:
+    """Run a node with two rooms: everybody may publish in ROOM, speakers only in HALL."""
+    settings = make_settings(
+        folder / name,
+        node=name,
+        host="127.0.0.1",
+        media_host="127.0.0.1",
+        media_port="0",
+        media_addresses="127.0.0.1",
+        database_url=f"sqlite:///{folder / 'shared.db'}",
+    )
+    async with (
+        Store.open(settings.database_url) as store,
+        Realtime.start(settings, store, redis_url=valkey_url) as realtime,
+    ):
+        for room, kind in ((ROOM, RoomKind.LOBBY), (HALL, RoomKind.HALL)):
+            await store.rooms.ensure(
+                Room(id=room, kind=kind, names={"en": room}, city="", zone="UTC", created_ms=1)
+            )
+        async with Signalling.start(settings, realtime) as signalling:
+            yield Node(settings, store, realtime, signalling)
+
+
+MICROPHONE_ONLY = frozenset({Source.MICROPHONE})

@@ -1,0 +1,357 @@
+"""The media commands of tabs: real worker, real Redis, real DTLS, no browser."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from rooms.commands import MediaAnswer, MediaPublish, MediaRestart, MediaView, OfferedTrack
+from rooms.errors import Code, RoomError
+from rooms.events import FloorGiven, FloorTaken, TrackUpdated
+from rooms.ids import Identity, TrackId
+from rooms.live import Role, Source, Track
+from tests.server.signalling.media import Follower, Sender
+from tests.server.signalling.nodes import HALL, MICROPHONE_ONLY, ROOM, Node, Tab, grant, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+MIC = OfferedTrack(mid="0", source=Source.MICROPHONE)
+CAMERA = OfferedTrack(mid="1", source=Source.CAMERA)
+
+
+async def publish(tab: Tab, sender: Sender, *offered: OfferedTrack) -> list[Track]:
+    """Publish what the sender offers (microphone and camera) and start to send."""
+    command = MediaPublish(sdp=sender.sdp, tracks=list(offered or (MIC, CAMERA)))
+    result: dict[str, Any] = await tab.node.signalling.peers.publish(tab.session, command)
+    await sender.start(result["sdp"])
+    return result["tracks"]  # type: ignore[no-any-return]
+
+
+def tracks_of(node: Node, identity: str) -> dict[Source, Track]:
+    mirror = node.realtime.mirrors.get(ROOM) or node.realtime.mirrors.get(HALL)
+    assert mirror is not None
+    return {t.source: t for t in mirror.live.tracks.values() if t.identity == identity}
+
+
+async def refused(tab: Tab, command: MediaPublish) -> RoomError:
+    with pytest.raises(RoomError) as refusal:
+        await tab.node.signalling.peers.publish(tab.session, command)
+    return refusal.value
+
+
+async def test_what_one_tab_sends_another_receives(node: Node) -> None:
+    ann, bob = await node.tab(grant("ann")), await node.tab(grant("bob"))
+    with closing(Sender()) as sender, closing(Follower(bob)) as follower:
+        await follower.view()
+        tracks = await publish(ann, sender)
+        assert [(t.source, t.codec, t.identity) for t in tracks] == [
+            (Source.MICROPHONE, "opus", "ann"),
+            (Source.CAMERA, "VP8", "ann"),
+        ]
+        await ann.signal("media.state", peer="publisher", state="connected")
+        await until(lambda: len(tracks_of(node, "ann")) == 2, "both tracks in the room")
+        await follower.receiver.flows("audio")
+        assert follower.receiver.of("video") == 0
+        await follower.view(tracks[1].id)
+        await follower.receiver.flows("audio", "video")
+        await bob.signal("media.state", peer="subscriber", state="connected")
+        offers = bob.named("media.offer")
+        assert [offer["generation"] for offer in offers] == sorted(
+            {offer["generation"] for offer in offers}
+        )
+        assert {t["track"] for t in offers[-1]["tracks"]} == {t.id for t in tracks}
+        await follower.view(audio=False)
+        await follower.receiver.stops("audio")
+
+
+async def test_nobody_hears_themselves_even_in_another_tab(node: Node) -> None:
+    ann, again = await node.tab(grant("ann")), await node.tab(grant("ann"))
+    bob = await node.tab(grant("bob"))
+    with closing(Sender(video=False)) as sender, closing(Follower(bob)) as follower:
+        await publish(ann, sender, MIC)
+        for tab in (ann, again):
+            await node.signalling.peers.view(tab.session, MediaView())
+        await follower.view()
+        await follower.receiver.flows("audio")
+        assert ann.named("media.offer") == again.named("media.offer") == []
+
+
+async def test_who_leaves_takes_their_tracks_along(node: Node) -> None:
+    ann, bob = await node.tab(grant("ann")), await node.tab(grant("bob"))
+    with closing(Sender()) as sender, closing(Follower(bob)) as follower:
+        await publish(ann, sender)
+        await follower.view()
+        await follower.receiver.flows("audio")
+        await ann.session.close("left")
+        await until(lambda: not tracks_of(node, "ann"), "no tracks of ann")
+        await follower.receiver.stops("audio")
+        assert f"publisher/{ann.session.id}" not in str(await node.signalling.stats())
+
+
+async def test_a_line_no_longer_named_is_unpublished_and_the_others_stay(node: Node) -> None:
+    ann = await node.tab(grant("ann"))
+    with closing(Sender()) as sender:
+        before = {t.source: t.id for t in await publish(ann, sender)}
+        command = MediaPublish(sdp=sender.sdp, tracks=[MIC])
+        result: dict[str, Any] = await node.signalling.peers.publish(ann.session, command)
+        assert [t.id for t in result["tracks"]] == [before[Source.MICROPHONE]]
+        await until(
+            lambda: tracks_of(node, "ann").keys() == {Source.MICROPHONE}, "the microphone alone"
+        )
+        nothing = MediaPublish(sdp=sender.sdp, tracks=[])
+        last: dict[str, Any] = await node.signalling.peers.publish(ann.session, nothing)
+        assert last["tracks"] == []
+        assert "a=inactive" in last["sdp"]
+        await until(lambda: not tracks_of(node, "ann"), "nothing published")
+
+
+async def test_a_muted_track_is_announced_as_muted(node: Node) -> None:
+    ann = await node.tab(grant("ann"))
+    with closing(Sender(video=False)) as sender:
+        offered = OfferedTrack(mid="0", source=Source.MICROPHONE, muted=True)
+        (track,) = await publish(ann, sender, offered)
+        assert track.muted
+        assert not track.forced
+
+
+async def test_another_connection_of_the_same_tab_replaces_the_first(node: Node) -> None:
+    ann = await node.tab(grant("ann"))
+    with closing(Sender()) as first, closing(Sender()) as second:
+        before = {t.id for t in await publish(ann, first)}
+        after = {t.id for t in await publish(ann, second)}
+        assert not before & after
+        await until(
+            lambda: {t.id for t in tracks_of(node, "ann").values()} == after, "the new tracks alone"
+        )
+
+
+async def test_the_newest_tab_has_the_camera(node: Node) -> None:
+    ann, again = await node.tab(grant("ann")), await node.tab(grant("ann"))
+    with closing(Sender()) as first, closing(Sender(audio=False)) as second:
+        await publish(ann, first)
+        (camera,) = await publish(again, second, OfferedTrack(mid="0", source=Source.CAMERA))
+        await until(
+            lambda: tracks_of(node, "ann")[Source.CAMERA].id == camera.id, "the new camera alone"
+        )
+        await until(lambda: len(ann.session.tracks) == 1, "the first tab to lose its camera")
+        assert tracks_of(node, "ann").keys() == {Source.MICROPHONE, Source.CAMERA}
+
+
+@pytest.mark.parametrize(
+    ("who", "room", "cause"),
+    [
+        (grant("vic", role=Role.VIEWER), ROOM, "viewer"),
+        (grant("mel"), HALL, "Raise your hand"),
+        (grant("tom", may_publish=False), ROOM, "token"),
+        (grant("liz", sources=MICROPHONE_ONLY), ROOM, "camera"),
+    ],
+)
+async def test_who_may_not_publish_is_told_why(node: Node, who: Any, room: Any, cause: str) -> None:
+    tab = await node.tab(who, room)
+    with closing(Sender()) as sender:
+        error = await refused(tab, MediaPublish(sdp=sender.sdp, tracks=[MIC, CAMERA]))
+    assert error.code is Code.FORBIDDEN
+    assert cause in error.message
+    assert not tab.session.tracks
+
+
+async def test_whose_floor_is_taken_is_silent_at_once(node: Node) -> None:
+    mel, bob = await node.tab(grant("mel"), HALL), await node.tab(grant("bob"), HALL)
+    by = Identity("ann")
+    await node.realtime.live.update(
+        HALL, lambda live: FloorGiven(identity=mel.session.identity, by=by)
+    )
+    await until(lambda: mel.session.floor, "the floor")
+    with closing(Sender()) as sender, closing(Follower(bob)) as follower:
+        await publish(mel, sender)
+        await follower.view()
+        await follower.receiver.flows("audio")
+        await node.realtime.live.update(
+            HALL, lambda live: FloorTaken(identity=mel.session.identity, by=by)
+        )
+        await mel.signal("media.state", peer="publisher", state="closed")
+        await until(lambda: not tracks_of(node, "mel"), "no tracks of mel")
+        await follower.receiver.stops("audio")
+        assert (
+            await refused(mel, MediaPublish(sdp=sender.sdp, tracks=[MIC]))
+        ).code is Code.FORBIDDEN
+
+
+async def test_what_a_moderator_muted_is_held_back_until_lifted(node: Node) -> None:
+    ann, bob = await node.tab(grant("ann")), await node.tab(grant("bob"))
+    with closing(Sender(video=False)) as sender, closing(Follower(bob)) as follower:
+        (track,) = await publish(ann, sender, MIC)
+        await follower.view()
+        await follower.receiver.flows("audio")
+        await node.signalling.peers.hold(ROOM, track.id, True)
+        await follower.receiver.stops("audio")
+        await node.signalling.peers.hold(ROOM, track.id, False)
+        await follower.receiver.flows("audio")
+
+
+async def test_a_forced_mute_is_held_back_by_whoever_has_the_track(node: Node) -> None:
+    """The moderator's node only says so in the room; this is the other node's part."""
+    from dataclasses import replace
+
+    ann, bob = await node.tab(grant("ann")), await node.tab(grant("bob"))
+    with closing(Sender(video=False)) as sender, closing(Follower(bob)) as follower:
+        (track,) = await publish(ann, sender, MIC)
+        await follower.view()
+        await follower.receiver.flows("audio")
+        await node.realtime.live.update(
+            ROOM, lambda live: TrackUpdated(track=replace(track, muted=True, forced=True))
+        )
+        await follower.receiver.stops("audio")
+        await node.realtime.live.update(ROOM, lambda live: TrackUpdated(track=track))
+        await follower.receiver.flows("audio")
+
+
+async def test_holding_what_has_ended_is_refused(node: Node) -> None:
+    with pytest.raises(RoomError) as refusal:
+        await node.signalling.peers.hold(ROOM, TrackId("t_0"), True)
+    assert refusal.value.code is Code.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    "sdp",
+    [
+        "",
+        "hello",
+        "v=0\r\n",
+        "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n",
+        "v=0\r\n" + "a=x:" + "y" * 60_000,
+        "v=0\r\n" + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n" * 1000,
+        "\x00" * 100,
+    ],
+)
+async def test_a_bad_offer_is_refused_with_its_cause(node: Node, sdp: str) -> None:
+    ann = await node.tab(grant("ann"))
+    error = await refused(ann, MediaPublish(sdp=sdp, tracks=[MIC]))
+    assert error.code is Code.BAD_SDP
+    assert error.message.endswith("try again.")
+    with closing(Sender(video=False)) as sender:
+        await publish(ann, sender, MIC)
+
+
+async def test_names_that_collide_are_refused(node: Node) -> None:
+    ann = await node.tab(grant("ann"))
+    with closing(Sender()) as sender:
+        for second in (
+            OfferedTrack(mid="0", source=Source.CAMERA),
+            OfferedTrack(mid="1", source=Source.MICROPHONE),
+        ):
+            error = await refused(ann, MediaPublish(sdp=sender.sdp, tracks=[MIC, second]))
+            assert error.code is Code.BAD_COMMAND
+
+
+async def test_a_camera_on_a_line_of_sound_is_refused(node: Node) -> None:
+    ann = await node.tab(grant("ann"))
+    with closing(Sender(video=False)) as sender:
+        command = MediaPublish(sdp=sender.sdp, tracks=[OfferedTrack(mid="0", source=Source.CAMERA)])
+        assert (await refused(ann, command)).code is Code.BAD_COMMAND
+        assert not tracks_of(node, "ann")
+
+
+async def test_who_may_not_subscribe_is_told_so(node: Node) -> None:
+    tab = await node.tab(grant("eve", may_subscribe=False))
+    with pytest.raises(RoomError) as refusal:
+        await node.signalling.peers.view(tab.session, MediaView())
+    assert refusal.value.code is Code.FORBIDDEN
+
+
+async def test_a_bad_answer_is_refused_and_an_old_one_ignored(node: Node) -> None:
+    ann, bob = await node.tab(grant("ann")), await node.tab(grant("bob"))
+    with closing(Sender(video=False)) as sender:
+        await publish(ann, sender, MIC)
+        await node.signalling.peers.view(bob.session, MediaView())
+        offer = await bob.signal("media.offer")
+        generation = offer["generation"]
+        old = MediaAnswer(generation=generation - 1, sdp="nonsense")
+        assert await node.signalling.peers.answer(bob.session, old) == {}
+        with pytest.raises(RoomError) as refusal:
+            await node.signalling.peers.answer(
+                bob.session, MediaAnswer(generation=generation, sdp="nonsense")
+            )
+        assert refusal.value.code is Code.BAD_SDP
+
+
+async def test_an_offer_lost_with_its_socket_is_made_again(node: Node) -> None:
+    ann, bob = await node.tab(grant("ann")), await node.tab(grant("bob"))
+    with closing(Sender(video=False)) as sender:
+        await publish(ann, sender, MIC)
+        await node.signalling.peers.view(bob.session, MediaView())
+        first = await bob.signal("media.offer")
+        with closing(Follower(bob)) as follower:
+            await follower.view()
+            assert await bob.signal("media.offer", after=1) == first
+            await follower.receiver.flows("audio")
+
+
+@pytest.mark.parametrize("anew", [False, True])
+async def test_a_restart_offers_again_and_media_goes_on(node: Node, anew: bool) -> None:
+    ann, bob = await node.tab(grant("ann")), await node.tab(grant("bob"))
+    with closing(Sender(video=False)) as sender, closing(Follower(bob)) as follower:
+        await publish(ann, sender, MIC)
+        await follower.view()
+        await follower.receiver.flows("audio")
+        first = bob.named("media.offer")[-1]
+        await node.signalling.peers.restart(bob.session, MediaRestart(anew=anew))
+        again = await bob.signal("media.offer", after=len(bob.named("media.offer")) - 1, anew=anew)
+        await until(
+            lambda: bob.named("media.offer")[-1]["generation"] > first["generation"], "a new offer"
+        )
+        again = bob.named("media.offer")[-1]
+        assert again["anew"] is anew
+        await follower.receiver.flows("audio")
+
+
+async def test_a_killed_worker_costs_a_new_connection_not_the_seat(node: Node) -> None:
+    ann, bob = await node.tab(grant("ann")), await node.tab(grant("bob"))
+    with (
+        closing(Sender()) as sender,
+        closing(Sender()) as again,
+        closing(Follower(bob)) as follower,
+    ):
+        await publish(ann, sender)
+        await follower.view()
+        await follower.receiver.flows("audio")
+        generation = bob.named("media.offer")[-1]["generation"]
+        pid = node.signalling.worker.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: not tracks_of(node, "ann"), "the dead tracks to go")
+        await ann.signal("media.state", peer="publisher", state="failed")
+        await publish(ann, again)
+        offer = await bob.signal("media.offer", anew=True)
+        assert offer["generation"] > generation
+        await follower.receiver.flows("audio")
+        assert not ann.session.closed
+        assert not bob.session.closed
+
+
+async def test_while_the_worker_is_away_commands_say_when_to_try_again(node: Node) -> None:
+    ann = await node.tab(grant("ann"))
+    pid = node.signalling.worker.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: not node.signalling.link.up, "the worker to be gone")
+    with closing(Sender()) as sender:
+        error = await refused(ann, MediaPublish(sdp=sender.sdp, tracks=[MIC, CAMERA]))
+        assert error.code is Code.UNAVAILABLE
+        assert error.retry_after_s
+        with pytest.raises(RoomError, match="starting again"):
+            await node.signalling.check()
+        await until(lambda: node.signalling.link.up, "the next worker")
+        await publish(ann, sender)
+
+
+async def test_who_speaks_is_told_to_everybody(node: Node) -> None:
+    ann, bob = await node.tab(grant("ann")), await node.tab(grant("bob"))
+    with closing(Sender(video=False)) as sender:
+        await publish(ann, sender, MIC)
+        await bob.signal("speaker.changed", identities=["ann"])
+        await ann.signal("speaker.changed", identities=["ann"])
