@@ -14,7 +14,7 @@ NONCE = web.RequestKey("nonce", str)
 PERMISSIONS = (
     "camera=(self), microphone=(self), display-capture=(self), fullscreen=(self), "
     "picture-in-picture=(self), screen-wake-lock=(self), autoplay=(self), speaker-selection=(self), "
-    "geolocation=(), payment=(), usb=(), serial=(), bluetooth=(), midi=(), hid=()"
+    "geolocation=(), payment=(), usb=(), serial=(), midi=(), hid=()"
 )
 
 
