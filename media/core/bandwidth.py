@@ -242,7 +242,7 @@ class SendEstimate:
         """Start a probe: is there room for ``target_bps``?
 
         Returns:
-            (id, bytes of padding to send, spread over ``PROBE_DURATION``), or None when
+            (id, bytes to send on top of media, at once or over ``PROBE_DURATION``), or None when
             one is under way, the last found nothing lately, or no TWCC would tell.
         """
         if not self._twcc or self._probe is not None or now < self._next_probe_at:
@@ -250,8 +250,9 @@ class SendEstimate:
         target_bps = min(target_bps, self._cap_bps)
         self._probes = self._probes % 0xFFFF + 1
         self._probe = _Probe(self._probes, target_bps, now + PROBE_DURATION)
-        padding_bps = max(target_bps - self.acknowledged_bps, 0)
-        return self._probes, int(padding_bps * PROBE_DURATION / 8)
+        missing_bps = max(target_bps - self.acknowledged_bps, 0)
+        size = max(int(missing_bps * PROBE_DURATION / 8), 2 * PROBE_PACKETS * PACKET_BITS // 8)
+        return self._probes, size
 
     def _judge(self, probe: _Probe, now: float) -> None:
         """End a probe: believe what arrived, or wait longer before the next."""

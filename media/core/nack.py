@@ -55,7 +55,7 @@ class Losses:
         if seq <= highest:
             entry = self._missing.pop(seq, None)
             if entry is not None and entry[2] == 0:
-                self._lateness = max(self._lateness, now - entry[0])
+                self._lateness = min(max(self._lateness, now - entry[0]), MAX_WAIT)
             return
         self._highest = seq
         missing = self._missing

@@ -1,0 +1,233 @@
+"""The send-side estimate on simulated links: finds the rate, yields, comes back."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable
+
+import pytest
+
+from media.core.bandwidth import PROBE_DURATION, ReceiveLimit, SendEstimate
+from media.core.rtcp import Twcc, parse_rtcp
+from media.core.twcc import Arrivals, Departures
+
+PACKET = 1_100
+
+
+class Link:
+    """A bottleneck with a queue, a delay, jitter and loss; feedback comes back every 50 ms.
+
+    ``source_bps``: what the application would send at most; it follows the estimate.
+    """
+
+    def __init__(
+        self,
+        estimate: SendEstimate,
+        *,
+        rate_bps: float,
+        delay: float = 0.03,
+        jitter: float = 0.0,
+        loss: float = 0.0,
+        queue: float = 0.3,
+        seed: int = 1,
+    ) -> None:
+        print("seed", seed)
+        self.estimate = estimate
+        self.rate_bps, self.delay, self.jitter, self.loss = rate_bps, delay, jitter, loss
+        self.queue = queue
+        self.chance = random.Random(seed)
+        self.now = 100.0
+        self.departures, self.arrivals = Departures(), Arrivals()
+        self.free_at = 0.0  # when the bottleneck has sent what it holds
+        self.flying: list[tuple[float, int]] = []
+        self.returning: list[tuple[float, Twcc]] = []
+        self.credit = 0.0
+        self.delivered = 0
+        self.feedback_at = 0.0
+        self.padding = (0, 0.0, 0.0)  # id, bytes a second, until
+
+    def send(self, size: int, probe: int = 0) -> None:
+        seq16 = self.departures.next(size, self.now, probe)
+        start = max(self.now, self.free_at)
+        if start - self.now > self.queue or self.chance.random() < self.loss:
+            return
+        self.free_at = start + size * 8 / self.rate_bps
+        arrival = self.free_at + self.delay + self.chance.random() * self.jitter
+        heapq.heappush(self.flying, (arrival, seq16))
+
+    def run(self, seconds: float, source_bps: Callable[[float], float] | float) -> list[int]:
+        """Returns the estimate at each tenth of a second."""
+        seen = []
+        steps = round(seconds * 200)
+        for step in range(steps):
+            self.now += 0.005
+            wanted = source_bps(self.now) if callable(source_bps) else source_bps
+            self.credit += min(wanted, self.estimate.bps) / 8 * 0.005
+            probe, padding_bytes, until = self.padding
+            if self.now <= until:
+                self.credit += padding_bytes * 0.005
+            while self.credit >= PACKET:
+                self.credit -= PACKET
+                self.send(PACKET, self.estimate.probing(self.now))
+            while self.flying and self.flying[0][0] <= self.now:
+                at, seq16 = heapq.heappop(self.flying)
+                self.arrivals.received(seq16, at)
+                self.delivered += PACKET
+            if self.now >= self.feedback_at:
+                self.feedback_at = self.now + 0.05
+                while (data := self.arrivals.feedback(1, 2)) is not None:
+                    feedback = parse_rtcp(data)[0][0]
+                    assert isinstance(feedback, Twcc)
+                    self.returning.append((self.now + self.delay, feedback))
+            while self.returning and self.returning[0][0] <= self.now:
+                feedback = self.returning.pop(0)[1]
+                self.estimate.acknowledged(
+                    self.departures.acknowledge(feedback, self.now), self.now
+                )
+            if step % 20 == 19:
+                seen.append(self.estimate.bps)
+        return seen
+
+    def probe(self, target_bps: int) -> bool:
+        started = self.estimate.probe(target_bps, self.now)
+        if started is not None:
+            self.padding = (started[0], started[1] / PROBE_DURATION, self.now + PROBE_DURATION)
+        return started is not None
+
+    @property
+    def standing_queue(self) -> float:
+        return max(0.0, self.free_at - self.now)
+
+
+GREEDY = 50e6
+
+
+@pytest.mark.parametrize("rate_bps", [300_000, 1_000_000, 3_000_000, 8_000_000])
+@pytest.mark.parametrize("delay", [0.01, 0.1])
+def test_finds_the_rate_of_the_path_and_keeps_its_queue_short(rate_bps: int, delay: float) -> None:
+    link = Link(SendEstimate(), rate_bps=rate_bps, delay=delay)
+    link.run(20, GREEDY)
+    link.delivered = 0
+    seen = link.run(20, GREEDY)
+    mean = sum(seen) / len(seen)
+    assert 0.6 * rate_bps < mean < 1.1 * rate_bps
+    assert link.delivered * 8 / 20 > 0.6 * rate_bps
+    assert link.standing_queue < 0.2
+
+
+def test_start_reaches_a_fast_path_within_seconds() -> None:
+    link = Link(SendEstimate(), rate_bps=10_000_000)
+    assert max(link.run(4, GREEDY)) > 5_000_000
+
+
+def test_path_that_narrows_is_left_within_three_seconds_and_filled_again() -> None:
+    """The bandwidth step of the fault matrix: 5 M, 300 k, 5 M."""
+    link = Link(SendEstimate(), rate_bps=5_000_000)
+    link.run(10, 3_000_000)
+    link.rate_bps = 300_000
+    seen = link.run(3, 3_000_000)
+    assert seen[-1] < 400_000
+    link.run(10, 3_000_000)
+    link.rate_bps = 5_000_000
+    reached = False
+    for _ in range(20):  # as an allocator does: probe for the next layer until it is there
+        link.probe(1_800_000)
+        seen = link.run(0.5, 3_000_000)
+        reached = reached or seen[-1] >= 1_700_000
+    assert reached
+
+
+@pytest.mark.parametrize("jitter", [0.005, 0.02])
+def test_jitter_is_not_taken_for_congestion(jitter: float) -> None:
+    link = Link(SendEstimate(), rate_bps=10_000_000, jitter=jitter, seed=4)
+    seen = link.run(20, 2_000_000)
+    assert min(seen[50:]) > 1_500_000
+
+
+def test_some_loss_by_chance_is_lived_with_and_much_is_not() -> None:
+    link = Link(SendEstimate(), rate_bps=10_000_000, loss=0.01, seed=5)
+    assert link.run(15, 2_000_000)[-1] > 1_800_000
+    link = Link(SendEstimate(), rate_bps=10_000_000, loss=0.3, seed=5)
+    assert link.run(15, 2_000_000)[-1] < 300_000
+
+
+def test_quiet_sender_is_not_credited_with_more_than_it_showed() -> None:
+    link = Link(SendEstimate(), rate_bps=100_000_000)
+    seen = link.run(20, 200_000)
+    assert seen[-1] <= 1_000_000  # the start value; nothing beyond was ever shown
+
+
+def test_probe_shows_room_without_media_and_its_absence_makes_us_wait() -> None:
+    link = Link(SendEstimate(start_bps=500_000), rate_bps=20_000_000)
+    link.run(3, 400_000)
+    assert link.estimate.bps < 2_000_000
+    assert link.probe(2_500_000)
+    link.run(0.5, 400_000)
+    assert 2_200_000 < link.estimate.bps <= 2_500_000
+    narrow = Link(SendEstimate(start_bps=500_000), rate_bps=700_000)
+    narrow.run(3, 400_000)
+    assert narrow.probe(2_500_000)
+    narrow.run(0.5, 400_000)
+    assert narrow.estimate.bps < 900_000
+    assert not narrow.probe(2_500_000)
+    tried = 0
+    for _ in range(100):
+        tried += narrow.probe(2_500_000)
+        narrow.run(0.5, 400_000)
+    assert 2 <= tried <= 6  # 2, 4, 8, 16, 32 s apart
+    assert narrow.estimate.bps < 900_000
+
+
+def test_limits_hold_whatever_is_claimed() -> None:
+    estimate = SendEstimate(floor_bps=30_000, cap_bps=4_000_000)
+    estimate.remb(0, 1.0)
+    assert estimate.bps == 30_000
+    estimate.remb(1 << 60, 2.0)
+    assert estimate.bps == 4_000_000
+    link = Link(SendEstimate(cap_bps=2_000_000), rate_bps=50_000_000)
+    assert max(link.run(10, GREEDY)) == 2_000_000
+
+
+def test_client_without_twcc_is_followed_by_its_own_estimate() -> None:
+    estimate = SendEstimate()
+    estimate.remb(700_000, 1.0)
+    assert estimate.bps == 700_000
+    estimate.remb(2_000_000, 2.0)
+    assert estimate.bps == 2_000_000
+    assert estimate.probe(3_000_000, 2.0) is None
+
+
+def test_client_with_reports_alone_is_judged_by_loss() -> None:
+    estimate = SendEstimate()
+    for second in range(10):
+        estimate.receiver_report(0, 0.08, float(second))
+    grown = estimate.bps
+    assert 1_500_000 < grown < 2_500_000
+    assert estimate.rtt == pytest.approx(0.08, abs=0.01)
+    for second in range(10, 20):
+        estimate.receiver_report(64, None, float(second))
+    assert estimate.bps < grown / 3
+
+
+def test_remb_caps_a_client_with_twcc() -> None:
+    link = Link(SendEstimate(), rate_bps=5_000_000)
+    link.run(5, GREEDY)
+    link.estimate.remb(250_000, link.now)
+    assert link.estimate.bps == 250_000
+
+
+def test_publisher_is_held_back_by_loss_and_let_go_again() -> None:
+    limit = ReceiveLimit(cap_bps=3_000_000)
+    assert limit.update(2_000_000, 0, 1.0) == 3_000_000
+    held = limit.update(2_000_000, 64, 2.0)
+    assert held == 1_750_000
+    assert limit.update(1_700_000, 12, 3.0) == held  # between: hold
+    now, value = 3.0, held
+    while value < 3_000_000:
+        now += 1
+        value = limit.update(value, 0, now)
+    assert 8 <= now - 3 <= 12
+    for second in range(60):
+        value = limit.update(0, 255, now + second)
+    assert value == ReceiveLimit.FLOOR_BPS
