@@ -14,7 +14,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -23,7 +23,7 @@ from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).parent.parent
 LOCALES = ("zh_Hans", "en", "ja")
-KEYWORDS = {"_": None, "t": None, "tn": (1, 2)}
+KEYWORDS: Mapping[str, tuple[int, ...] | None] = {"_": None, "t": None, "tn": (1, 2)}
 SOURCES = {
     "web/templates": [("**.html", "jinja2")],
     "web/client/src": [("**.ts", "javascript"), ("**.tsx", "javascript")],
@@ -113,7 +113,7 @@ def compile_json(root: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for locale in LOCALES:
         found = {_key(each): each.string or "" for each in _messages(read(root, locale))}
-        filled = {key: text for key, text in found.items() if any(text)}
+        filled = {key: text for key, text in found.items() if text and any(text)}
         text = json.dumps(filled, ensure_ascii=False, indent=0, sort_keys=True) + "\n"
         path = folder / f"{locale}.json"
         if not path.exists() or path.read_text(encoding="utf-8") != text:

@@ -4,7 +4,7 @@
 export type Piece = { text: string; href?: string };
 
 // CJK text has no spaces around an address, so it ends at CJK letters and punctuation too.
-const ADDRESS = /https?:\/\/[^\s<>"'`{}|\\^\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]+/giu;
+const ADDRESS = /(?<![\w:/@])https?:\/\/[^\s<>"'`{}|\\^\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]+/giu;
 const TRAILING = /[.,;:!?…]+$/u;
 
 export function linkify(text: string): Piece[] {

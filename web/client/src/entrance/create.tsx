@@ -15,7 +15,7 @@ const ID = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
 /** A room's address from its name; a name without Latin letters gets a short random one. */
 export function slug(name: string, kind: RoomKind, random: () => number = Math.random): string {
-  const latin = name.normalize("NFKD").toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 48);
+  const latin = name.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 48);
   return latin || `${kind}-${random().toString(36).slice(2, 7).padEnd(5, "0")}`;
 }
 

@@ -51,16 +51,16 @@ export function ControlBar({ session }: { session: Session }) {
     <footer class="bar" data-test="bar">
       <div class="bar-group own">
         {speaks && !text && (
-          <Control icon={media.microphoneOn.value ? "microphone" : "microphoneOff"} label={media.microphoneOn.value ? t("Mute") : t("Unmute")} test="mic" shortcut="M" off={!media.microphoneOn.value} pressed={media.microphoneOn.value} busy={media.busy.value.has("microphone")} onClick={() => void media.setMicrophone(!media.microphoneOn.value)} />
+          <Control icon={media.microphoneOn.value ? "microphone" : "microphoneOff"} label={t("Mic")} test="mic" shortcut="M" off={!media.microphoneOn.value} pressed={media.microphoneOn.value} busy={media.busy.value.has("microphone")} onClick={() => void media.setMicrophone(!media.microphoneOn.value)} />
         )}
         {speaks && media.mode.value === "everything" && (
-          <Control icon={media.cameraOn.value ? "camera" : "cameraOff"} label={media.cameraOn.value ? t("Camera off") : t("Camera on")} test="camera" shortcut="V" off={!media.cameraOn.value} pressed={media.cameraOn.value} busy={media.busy.value.has("camera")} onClick={() => void media.setCamera(!media.cameraOn.value)} />
+          <Control icon={media.cameraOn.value ? "camera" : "cameraOff"} label={t("Camera")} test="camera" shortcut="V" off={!media.cameraOn.value} pressed={media.cameraOn.value} busy={media.busy.value.has("camera")} onClick={() => void media.setCamera(!media.cameraOn.value)} />
         )}
         {speaks && !text && canShare() && (
-          <Control icon="screen" label={media.screen.value ? t("Stop sharing") : t("Share")} test="share" shortcut="S" pressed={media.screen.value !== null} wide onClick={() => void media.share(media.screen.value === null)} />
+          <Control icon="screen" label={t("Share")} test="share" shortcut="S" pressed={media.screen.value !== null} wide onClick={() => void media.share(media.screen.value === null)} />
         )}
         {session.may("hand.raise") && (
-          <Control icon="hand" label={up ? t("Lower hand") : t("Raise hand")} test="hand" shortcut="H" pressed={up} tone="amber" onClick={() => session.toggleHand()} />
+          <Control icon="hand" label={t("Hand")} test="hand" shortcut="H" pressed={up} tone="amber" onClick={() => session.toggleHand()} />
         )}
       </div>
       <div class="bar-group room">
