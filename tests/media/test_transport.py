@@ -239,6 +239,7 @@ async def test_replayed_media_is_dropped_and_counted(
     server = await connect(port, publisher, through)
     await media_flows(server, publisher)
     replayed = next(p for p in reversed(through.upward) if p[0] & 0xC0 == 0x80 and not is_rtcp(p))
+    await until(lambda: len(server.rtp) == publisher.stream("video").seq)
     before = len(server.rtp)
     through.inject(replayed)
     await until(lambda: server.transport.counters["replayed"])
