@@ -65,8 +65,7 @@ async def _serve(socket_path: Path, host: str, port: int, advertise: list[str]) 
         worker = Worker(media_port, notify)
         server = RpcServer(reader, writer, worker.handle)
         _log.info("media worker ready, UDP port %d", media_port.port)
-        # What lives now lives to the end: collections need not look at it again.
-        gc.collect()
+        # What lives now lives to the end: no collection need look at it again.
         gc.freeze()
         serving = asyncio.create_task(server.run())
         loop = asyncio.get_running_loop()

@@ -7,9 +7,10 @@ in SDP about them, is for ``media.subscriber`` and ``media.player``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
-from media.core.bandwidth import SendEstimate
+from media.core.bandwidth import PROBE_DURATION, SendEstimate
 from media.core.forwarder import Drop
 from media.core.layers import Rank, Wish, allocate, fitting
 from media.core.rtcp import (
@@ -33,6 +34,7 @@ from media.switchboard import Switchboard
 from media.transport import Transport
 from media.udp import MediaPort
 
+BEAT_S = 0.02
 REPORT_S = 1.0
 UNLIMITED = 1 << 40
 MAX_RTCP_PER_S = 500
@@ -81,6 +83,8 @@ class Downlink:
         self._measured = False
         self._dirty = False
         self._report_at = 0.0
+        self._padding_bytes = 0
+        self._padding_until = 0.0
         self._rtcp_left = MAX_RTCP_PER_S
         self._nacked_left = MAX_NACKED_PER_S
         self.transport = Transport(
@@ -93,8 +97,8 @@ class Downlink:
 
     # For down tracks (Carrier).
 
-    def number(self, size_bytes: int, now: float, probe: int = 0) -> int:
-        return self._departures.next(size_bytes, now, probe)
+    def number(self, size_bytes: int, now: float) -> int:
+        return self._departures.next(size_bytes, now, self._estimate.probing(now))
 
     def send_rtp(self, packet: memoryview) -> bool:
         sent = self.transport.send_rtp(packet)
@@ -191,21 +195,32 @@ class Downlink:
         )
 
     def _probe(self, wanted_bps: int, now: float) -> None:
-        """See whether the path carries what is missing."""
-        carrier = next((d for d in self.downs.values() if d.can_probe and d.layer), None)
-        if carrier is None:
-            return
+        """Begin to see whether the path carries what is missing; ``attend`` goes on with it."""
         probe = self._estimate.probe(int(wanted_bps * PROBE_BPS_MARGIN), now)
         if probe is not None:
-            carrier.probe(probe[1], now, probe[0])
+            self._padding_bytes = probe[1]
+            self._padding_until = now + PROBE_DURATION
+
+    def _pad(self, now: float) -> None:
+        """Send this beat's share of a probe's padding."""
+        left_s = self._padding_until - now
+        carrier = next((d for d in self.downs.values() if d.can_probe and d.layer), None)
+        if carrier is None or left_s < 0:
+            self._padding_bytes = 0
+            return
+        share = self._padding_bytes * min(1.0, BEAT_S / max(left_s, BEAT_S))
+        sent = carrier.pad(math.ceil(share), now)
+        self._padding_bytes = max(0, self._padding_bytes - sent) if sent else 0
 
     def attend(self, now: float) -> None:
-        """Act on what changed since the last tick."""
+        """Act on what changed since the last beat; call it every ``BEAT_S``."""
         if self._dirty:
             self.allocate(now)
+        if self._padding_bytes:
+            self._pad(now)
 
     def tick(self, now: float) -> None:
-        """Reports, budgets and layers; call it ten times a second."""
+        """Reports, budgets and layers; call it ten times a second besides ``attend``."""
         if not self.connected:
             return
         self.allocate(now)

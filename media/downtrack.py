@@ -34,7 +34,7 @@ class Carrier(Protocol):
     rtt: float
     drops: list[int]
 
-    def number(self, size_bytes: int, now: float, probe: int = 0) -> int:
+    def number(self, size_bytes: int, now: float) -> int:
         """Give the next transport-wide number."""
 
     def send_rtp(self, packet: memoryview) -> bool:
@@ -161,8 +161,8 @@ class DownTrack:
             if self._repairs.allow(seq16, size, now, self._carrier.rtt, bps):
                 self.repaired += self._send_again(packet, now)
 
-    def probe(self, count_bytes: int, now: float, probe: int) -> int:
-        """Send recent packets again to see what the path carries; returns the bytes sent.
+    def pad(self, count_bytes: int, now: float) -> int:
+        """Send recent packets again to fill the path; returns the bytes sent.
 
         Receivers drop them as repairs of what they have.
         """
@@ -175,16 +175,16 @@ class DownTrack:
             packet = layer.history.get(seq - back)
             if packet is None or sent >= count_bytes:
                 break
-            if packet.source is self.forwarder.current and self._send_again(packet, now, probe):
+            if packet.source is self.forwarder.current and self._send_again(packet, now):
                 sent += len(packet.data)
         return sent
 
-    def _send_again(self, packet: Packet, now: float, probe: int = 0) -> bool:
+    def _send_again(self, packet: Packet, now: float) -> bool:
         track = self.track
         if track is None or self.forwarder.map(packet) is not None:
             return False
         wire = track.translation(self.ids).apply(packet, now)
-        twcc_seq = self._carrier.number(len(wire.data), now, probe) if wire.twcc else 0
+        twcc_seq = self._carrier.number(len(wire.data), now) if wire.twcc else 0
         if self.forwarder.rtx_ssrc:
             size = self.forwarder.write_rtx(_scratch, 0, wire, twcc_seq)
         else:

@@ -56,6 +56,7 @@ class Subscriber:
         self._offers = SubscriberOffers()
         self._waiting = False
         self._stale = False
+        self._refused = False
         self.link = self._open()
 
     def _open(self) -> Downlink:
@@ -96,8 +97,8 @@ class Subscriber:
         if self._waiting:
             self._stale = True
             return self._reply("")
-        self._stale = False
-        if not self._offers.set(self._wanted_tracks()):
+        changed = self._offers.set(self._wanted_tracks())
+        if not changed and not self._refused:
             return self._reply("")
         return self._offer()
 
@@ -125,6 +126,7 @@ class Subscriber:
     def _offer(self, *, anew: bool = False) -> SubscriberOffer:
         self.generation += 1
         self._waiting = True
+        self._stale = self._refused = False
         sdp = self._offers.offer(self.link.transport.local_parameters, self._port.candidates)
         return self._reply(sdp, anew=anew)
 
@@ -150,6 +152,7 @@ class Subscriber:
             agreement = self._offers.accept(sdp)
             self.link.transport.connect(agreement.remote, agreement.role)
         except (SdpError, ValueError) as error:
+            self._refused = True
             raise RpcError("bad_sdp", str(error)) from error
         link = self.link
         agreed = {line.track.track: line for line in agreement.outgoing}
@@ -167,11 +170,11 @@ class Subscriber:
             down.feed(self._board.tracks.get(track_id))
         link.allocate(now)
         if self._stale:
+            self._stale = False
             self._on_change()
 
     def restart(self, *, anew: bool) -> SubscriberOffer:
         """Offer again: with new ICE credentials, or (``anew``) for a whole new connection."""
-        self._stale = False
         if anew:
             old, self.link = self.link, self._open()
             old.close()

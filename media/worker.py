@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Literal, TypeVar
 
 from media import rpc
-from media.downlink import Downlink
+from media.downlink import BEAT_S
 from media.dtls import Certificate
 from media.framing import Notice, Request, RpcError
 from media.player import Player
@@ -25,8 +25,7 @@ from media.subscriber import Subscriber
 from media.switchboard import Switchboard
 from media.udp import MediaPort
 
-ATTEND_S = 0.02
-ATTENDS_PER_TICK = 5
+BEATS_PER_TICK = 5
 OFFERS_SLICE_S = 0.004
 """So long at a time offers are made on our own account; then packets have their turn."""
 
@@ -57,7 +56,7 @@ class Worker:
         self._closed = False
         self._started_at = self._loop.time()
         self._late_s = 0.0
-        self._timer = self._loop.call_later(ATTEND_S, self._beat)
+        self._timer = self._loop.call_later(BEAT_S, self._beat)
 
     def handle(self, request: Request) -> object:
         """Do what the node asks.
@@ -255,20 +254,22 @@ class Worker:
     def _beat(self) -> None:
         now = self._loop.time()
         self._late_s = max(self._late_s, now - self._timer.when())
-        self._timer = self._loop.call_later(ATTEND_S, self._beat)
+        self._timer = self._loop.call_later(BEAT_S, self._beat)
         attention = self._board.attention
         for layer in tuple(attention):
             if not layer.attend(now):
                 attention.discard(layer)
         self._beats += 1
-        tick = self._beats % ATTENDS_PER_TICK == 0
+        tick = self._beats % BEATS_PER_TICK == 0
         for name, peer in tuple(self._peers.items()):
             try:
                 if isinstance(peer, Publisher):
                     if tick:
                         peer.tick(now)
                 else:
-                    _look_after(peer.link, now, tick=tick)
+                    peer.link.attend(now)
+                    if tick:
+                        peer.link.tick(now)
             except Exception:
                 self._give_up(name)
         if tick:
@@ -308,10 +309,3 @@ class Worker:
         for link in self._links.values():
             link.close()
         self._links.clear()
-
-
-def _look_after(link: Downlink, now: float, *, tick: bool) -> None:
-    if tick:
-        link.tick(now)
-    else:
-        link.attend(now)
