@@ -60,15 +60,17 @@ class SubscriberOffers:
             wish = wanted.get(line.track.track)
             if wish == line.track:
                 del wanted[wish.track]
-            elif wish is not None and self._place(line, wish):
+            elif wish is not None and wish.kind == line.kind and self._codecs(wish):
                 del wanted[wish.track]
+                self._place(line, wish)
                 changed = True
             else:
                 line.track = None
                 changed = True
         for wish in wanted.values():
-            line_or_none = self._idle_line(wish.kind) or self._new_line(wish)
-            if line_or_none is not None and self._place(line_or_none, wish):
+            place = self._codecs(wish) and (self._idle_line(wish.kind) or self._new_line(wish))
+            if place:
+                self._place(place, wish)
                 changed = True
         return changed
 
@@ -160,13 +162,11 @@ class SubscriberOffers:
         self._mids_given += 1
         return str(self._mids_given - 1)
 
-    def _place(self, line: _Line, track: OutgoingTrack) -> bool:
+    def _place(self, line: _Line, track: OutgoingTrack) -> None:
         formats = self._codecs(track)
-        if formats is None or line.kind != track.kind:
-            return False
-        line.track = track
-        line.codec, line.rtx = formats
-        return True
+        if formats is not None:
+            line.track = track
+            line.codec, line.rtx = formats
 
     def _codecs(self, track: OutgoingTrack) -> tuple[Codec, Codec | None] | None:
         """In a bundle a payload type means one codec configuration, so each gets its own."""
