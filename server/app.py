@@ -10,16 +10,18 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import structlog
 from aiohttp import web
+from prometheus_client.metrics_core import Metric
 
 from server import keys
 from server.config import Settings
 from server.http import application, patience
+from server.http.media_metrics import families
 from server.realtime import sio
 from server.realtime.link import RedisUnreachable
 from server.realtime.service import Realtime
@@ -141,6 +143,11 @@ async def _services(settings: Settings) -> AsyncIterator[web.Application]:
         app[keys.STORE] = store
         app[keys.REALTIME] = realtime
         app[keys.SIGNALLING] = signalling
+
+        async def media_figures() -> Iterable[Metric]:
+            return families(await signalling.stats())
+
+        app[keys.METRICS].ask(media_figures)
         readiness = app[keys.READINESS]
         readiness.require("sql", store.check)
         readiness.require("redis", realtime.link.check)

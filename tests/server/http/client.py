@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
@@ -42,11 +43,14 @@ async def http_client(
     *,
     routes: list[web.RouteDef] | None = None,
     web_folder: Path | None = None,
+    services: Mapping[web.AppKey[Any], object] | None = None,
     **settings: str,
 ) -> AsyncIterator[Client]:
     """Serve the application on a free port of loopback."""
     app = application.build(make_settings(folder, **settings))
     app[keys.PAGES] = Pages(web_folder or make_web_folder(folder))
+    for key, service in (services or {}).items():
+        app[key] = service
     app.router.add_routes(routes or [])
     async with TestClient(TestServer(app, access_log=None)) as client:
         yield client
