@@ -140,6 +140,8 @@ def room_error(error: RpcError) -> RoomError:
             return RoomError(
                 Code.NOT_FOUND, "This connection has ended. Make a new one and offer again."
             )
+        case "unknown_track":
+            return RoomError(Code.NOT_FOUND, "This track has ended.")
         case _:
             return RoomError(
                 Code.INTERNAL, "The media server failed at this. Try again; if it stays, report it."

@@ -6,6 +6,8 @@ renegotiation; while nobody publishes it stays connected and shows nothing.
 
 from __future__ import annotations
 
+import structlog
+
 from media import rpc
 from media.framing import RpcError
 from rooms.errors import Code, RoomError
@@ -22,6 +24,8 @@ from server.signalling.program import program
 from server.signalling.reconcile import Steps
 from server.signalling.relays import Relays
 from server.tokens import Grant
+
+log = structlog.get_logger("signalling")
 
 MAX_PER_IDENTITY = 1_000
 """Players one token's bearer may have at once on a node: a wall of screens, not a flood."""
@@ -100,7 +104,14 @@ class Player:
         if self.session.closed or wants == self._applied:
             return
         self._relays.want(self.peer, self.session.room, wants)
-        await self._link.player_set(rpc.PlayerSet(peer=self.peer, wants=wants))
+        try:
+            await self._link.player_set(rpc.PlayerSet(peer=self.peer, wants=wants))
+        except RpcError as error:
+            if error.code != "no_codec":
+                raise
+            # Its connection was made for another codec: it has to post again.
+            log.info("player ended", session=self.session.id, cause=error.message)
+            self.session.end("lost")
         self._applied = wants
 
 
