@@ -163,7 +163,7 @@ def identities(offered: Sequence[Section], answer: SessionDescription) -> list[S
         rtx = next((c.payload_type for c in agreed.codecs if c.name.lower() == "rtx"), None)
         for rid in rids or [""]:
             drawn = [1 + secrets.randbelow((1 << 32) - 2) for _ in range(2)]
-            ssrcs = (declared or drawn[:1]) + drawn
+            ssrcs = declared + drawn
             streams.append(
                 StreamIdentity(
                     mid=section.mid,
