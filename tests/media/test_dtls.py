@@ -98,6 +98,7 @@ async def test_rsa_certificate_is_taken(ends: tuple[End, End]) -> None:
     start(*ends)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 async def test_lost_flights_are_sent_again(ends: tuple[End, End], seed: int) -> None:
     print(f"loss seed {seed}")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.srtp import MAX_PLAIN_BYTES, PROFILES, Profile, SrtpKeys, SrtpSession, is_rtcp
@@ -107,6 +107,7 @@ def test_rollover_is_followed() -> None:
         assert there.unprotect(bytearray(sealed)) == rtp(seq)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=1500))
 def test_no_bytes_raise(packet: bytes) -> None:
     session, _ = pair(PROFILES["SRTP_AEAD_AES_128_GCM"])

@@ -126,6 +126,7 @@ async def test_lost_packet_is_sent_again_as_rtx(port: MediaPort, client: MakeCli
     assert server.rtp[1].endswith(b"\0\0first")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_handshake_survives_a_fifth_of_packets_lost(
     port: MediaPort, client: MakeClient, wire: MakeWire, seed: int

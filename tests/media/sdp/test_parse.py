@@ -7,7 +7,7 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.parameters import Fingerprint, IceCredentials
@@ -111,6 +111,7 @@ def descriptions(draw: st.DrawFn) -> SessionDescription:
     )
 
 
+@settings(deadline=None, max_examples=40)
 @given(descriptions())
 def test_what_is_built_reads_back_the_same(description: SessionDescription) -> None:
     assert parse(build(description)) == description
@@ -127,6 +128,7 @@ def reads_or_refuses(text: str) -> None:
         parse(text)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=400))
 def test_arbitrary_text_raises_nothing_but_sdp_errors(text: str) -> None:
     reads_or_refuses(text)
@@ -144,6 +146,7 @@ pieces = st.sampled_from(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(ATTRIBUTES), st.lists(pieces, max_size=4)), max_size=12),
     st.booleans(),
@@ -155,6 +158,7 @@ def test_crooked_attributes_raise_nothing_but_sdp_errors(
     reads_or_refuses(text + "".join(f"a={name}:{' '.join(rest)}\n" for name, rest in attributes))
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_damaged_real_offers_raise_nothing_but_sdp_errors(data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(sorted(OFFERS.glob("*.sdp"))))
@@ -274,6 +278,7 @@ def test_fragment_may_lack_m_lines_or_candidates() -> None:
     assert parse_fragment("a=candidate:1 1 udp 1 192.0.2.1 9 typ host").ice is None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_fragments_raise_nothing_but_sdp_errors(text: str) -> None:
     with contextlib.suppress(SdpError):
