@@ -39,6 +39,8 @@ export class Media {
   readonly subscriber: Subscriber;
   readonly view: View;
   readonly failing = computed(() => [this.publisher.state.value, this.subscriber.state.value].some((state) => state === "failed" || state === "disconnected"));
+  /** Relays of this deployment for networks that need one; none of anybody else's. */
+  iceServers: RTCIceServer[] = [];
   onNotice: (notice: Notice) => void = () => {};
 
   #joined = false;
@@ -48,8 +50,8 @@ export class Media {
 
   constructor(private readonly connection: Connection) {
     const server = { call: connection.call.bind(connection) };
-    this.publisher = new Publisher(server);
-    this.subscriber = new Subscriber(server);
+    this.publisher = new Publisher(server, () => this.iceServers);
+    this.subscriber = new Subscriber(server, () => this.iceServers);
     this.view = new View(server, this.mode, () => this.#joined);
     this.subscriber.received.subscribe(() => this.#playSound());
     void this.sound.useSpeaker(choice.value.speaker);

@@ -37,7 +37,10 @@ export class Publisher {
   #dirty = false;
   #recovery = new Recovery((step) => (step === "restart" ? this.#negotiate(true) : this.rebuild()));
 
-  constructor(private readonly server: Server) {}
+  constructor(
+    private readonly server: Server,
+    private readonly ice: () => RTCIceServer[],
+  ) {}
 
   /** Send `track` as `source` (null keeps the line but sends nothing), muted or not. */
   async send(source: Source, track: MediaStreamTrack | null, muted: boolean): Promise<void> {
@@ -126,7 +129,7 @@ export class Publisher {
 
   #connection(): RTCPeerConnection {
     if (this.pc) return this.pc;
-    const pc = new RTCPeerConnection({ iceServers: [], bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
+    const pc = new RTCPeerConnection({ iceServers: this.ice(), bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
     pc.addEventListener("connectionstatechange", () => {
       if (this.pc !== pc) return;
       this.state.value = pc.connectionState;

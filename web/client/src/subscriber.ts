@@ -17,7 +17,10 @@ export class Subscriber {
     await this.server.call("media.restart", { anew: step === "anew" });
   });
 
-  constructor(private readonly server: Server) {}
+  constructor(
+    private readonly server: Server,
+    private readonly ice: () => RTCIceServer[],
+  ) {}
 
   /** Take an offer; older generations than one seen are ignored. */
   offered(offer: MediaOffer): Promise<void> {
@@ -77,7 +80,7 @@ export class Subscriber {
   }
 
   #connection(): RTCPeerConnection {
-    const pc = new RTCPeerConnection({ iceServers: [], bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
+    const pc = new RTCPeerConnection({ iceServers: this.ice(), bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
     pc.addEventListener("connectionstatechange", () => {
       if (this.pc !== pc) return;
       this.state.value = pc.connectionState;

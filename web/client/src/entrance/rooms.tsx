@@ -22,11 +22,11 @@ export function Cities({ rooms, moderator }: { rooms: readonly ListedRoom[]; mod
   }
   const cities = [...new Set(rooms.map((room) => room.city))].sort((a, b) => (a === "" ? 1 : b === "" ? -1 : 0));
   return (
-    <>
+    <div class="cities">
       {cities.map((city) => {
         const here = rooms.filter((room) => room.city === city);
         return (
-          <section key={city} class="city" aria-label={city ? cityName(city) : t("Online")} data-test={`city-${city || "online"}`}>
+          <section key={city} class={`city span-${Math.min(3, here.length)}`} aria-label={city ? cityName(city) : t("Online")} data-test={`city-${city || "online"}`}>
             <div class="city-head">
               <h3>{city ? cityName(city) : t("Online")}</h3>
               {city && <TwoClocks zone={here[0]!.zone} place={cityName(city)} />}
@@ -37,7 +37,7 @@ export function Cities({ rooms, moderator }: { rooms: readonly ListedRoom[]; mod
           </section>
         );
       })}
-    </>
+    </div>
   );
 }
 

@@ -8,8 +8,12 @@ import { t } from "../i18n";
 /** Degrees east of the strip's left edge. */
 const EDGE = -25;
 const STOPS = 36;
-/** Room for "San Francisco 18:00" and its neighbours' gap, px. */
-const LABEL = 132;
+
+/** About how wide a label is, px: its letters, the time, the padding and a gap to its neighbour. */
+function labelWidth(name: string): number {
+  const letters = [...name].reduce((sum, letter) => sum + (letter > "\u2e7f" ? 14.5 : 8), 0);
+  return Math.ceil(letters) + 84;
+}
 
 function place(longitude: number): number {
   return (((longitude - EDGE) % 360) + 360) % 360 / 360;
@@ -58,11 +62,13 @@ export function WorldStrip({ cities }: { cities: readonly string[] }) {
     .sort((a, b) => a.x - b.x);
   const levels: number[] = [];
   const placed = marks.map((mark) => {
-    const left = Math.min(Math.max(0, mark.x - LABEL / 2), width - LABEL);
+    const name = cityName(mark.key);
+    const wide = labelWidth(name);
+    const left = Math.min(Math.max(6, mark.x - wide / 2), width - wide);
     let level = levels.findIndex((end) => end <= left);
     if (level < 0) level = levels.push(0) - 1;
-    levels[level] = left + LABEL;
-    return { ...mark, left, level };
+    levels[level] = left + wide;
+    return { ...mark, name, left, level };
   });
   const rows = Math.max(1, levels.length);
   return (
@@ -78,11 +84,11 @@ export function WorldStrip({ cities }: { cities: readonly string[] }) {
         <rect width="100" height="10" fill="url(#sky)" />
       </svg>
       <ul class="strip-cities">
-        {placed.map(({ key, zone, x, left, level }) => (
+        {placed.map(({ key, name, zone, x, left, level }) => (
           <li key={key}>
             <span class="strip-line" style={{ left: `${x}px`, top: `${level * 40 + 34}px` }} />
-            <span class="strip-label" style={{ left: `${left}px`, top: `${level * 40 + 6}px`, width: `${LABEL - 8}px` }}>
-              <span class="strip-city">{cityName(key)}</span>
+            <span class="strip-label" style={{ left: `${left}px`, top: `${level * 40 + 6}px` }}>
+              <span class="strip-city">{name}</span>
               <span class="strip-time tnum">{time(minute_ms, zone)}</span>
             </span>
           </li>

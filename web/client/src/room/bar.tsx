@@ -49,7 +49,7 @@ export function ControlBar({ session }: { session: Session }) {
   const up = session.person.value?.hand_ms != null;
   return (
     <footer class="bar" data-test="bar">
-      <div class="bar-group own">
+      <div class="bar-group">
         {speaks && !text && (
           <Control icon={media.microphoneOn.value ? "microphone" : "microphoneOff"} label={t("Mic")} test="mic" shortcut="M" off={!media.microphoneOn.value} pressed={media.microphoneOn.value} busy={media.busy.value.has("microphone")} onClick={() => void media.setMicrophone(!media.microphoneOn.value)} />
         )}
@@ -63,7 +63,7 @@ export function ControlBar({ session }: { session: Session }) {
           <Control icon="hand" label={t("Hand")} test="hand" shortcut="H" pressed={up} tone="amber" onClick={() => session.toggleHand()} />
         )}
       </div>
-      <div class="bar-group room">
+      <div class="bar-group">
         <Control icon={layout.value === "stage" ? "grid" : "stage"} label={layout.value === "stage" ? t("Grid view") : t("Stage view")} test="layout" shortcut="G" wide onClick={() => { layout.value = layout.value === "stage" ? "grid" : "stage"; }} />
         <Control icon="chat" label={t("Chat")} test="chat-toggle" shortcut="C" pressed={panel.value === "chat"} badge={session.unread.value} badgeLabel={tn("unread message", "unread messages", session.unread.value)} onClick={() => session.togglePanel("chat")} />
         <Control icon="people" label={t("People")} test="people-toggle" shortcut="P" pressed={panel.value === "people"} badge={session.may("floor.give") ? hands : 0} badgeLabel={tn("raised hand", "raised hands", hands)} onClick={() => session.togglePanel("people")} />
@@ -71,7 +71,7 @@ export function ControlBar({ session }: { session: Session }) {
         <Control icon="devices" label={t("Settings")} test="settings" wide onClick={() => { open.value = "settings"; }} />
         <span class="narrow-only"><Control icon="more" label={t("More")} test="more" onClick={() => { open.value = "more"; }} /></span>
       </div>
-      <div class="bar-group end">
+      <div class="bar-group">
         <Control icon="leave" label={t("Leave")} test="leave" onClick={() => { open.value = "leave"; }} />
       </div>
     </footer>

@@ -112,7 +112,7 @@ function Preview({ session, mode }: { session: Session; mode: Mode }) {
         <span class="tile-name">{claimed.name}</span>
       </div>
       <div class="preview-bar">
-        <Switch on={microphoneOn.value} name="microphone" label={t("Microphone")} disabled={mode === "text"} onClick={() => void media.setMicrophone(!microphoneOn.value)} />
+        <Switch on={microphoneOn.value} name="microphone" label={t("Mic")} disabled={mode === "text"} onClick={() => void media.setMicrophone(!microphoneOn.value)} />
         <Switch on={cameraOn.value} name="camera" label={t("Camera")} disabled={mode !== "everything"} onClick={() => void media.setCamera(!cameraOn.value)} />
       </div>
       {mode !== "text" && <Meter track={microphoneOn.value ? microphone.value : null} />}

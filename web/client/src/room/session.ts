@@ -4,6 +4,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import { CallError } from "../calls";
 import { Connection } from "../connection";
+import { ask } from "../http";
 import { t } from "../i18n";
 import type { Featured } from "../layout";
 import { Media, type Mode } from "../media";
@@ -29,8 +30,8 @@ export class Session {
   readonly outbox: Outbox;
   readonly messages = signal<Message[]>([]);
   /** Whether the server has messages older than the first shown. */
-  readonly earlier = signal(true);
-  readonly panel = signal<Panel | null>(matchMedia("(min-width: 56rem)").matches ? "chat" : null);
+  readonly earlier = signal(false);
+  readonly panel = signal<Panel | null>("chat");
   readonly layout = signal<Layout>("stage");
   readonly pinned = signal<Featured | null>(null);
   readonly open = signal<Open>(null);
@@ -54,7 +55,7 @@ export class Session {
 
   constructor(
     readonly room: string,
-    token: string,
+    private readonly token: string,
   ) {
     const said = claims(token);
     const venue = (said["venue"] ?? {}) as { role?: Role };
@@ -68,7 +69,7 @@ export class Session {
       { load: () => sessionStorage.getItem(key), save: (text) => sessionStorage.setItem(key, text) },
     );
     this.connection.onJoined = (same) => {
-      this.#log(this.connection.live.value!.messages);
+      this.#log(this.connection.live.value!.messages, this.messages.value.length === 0);
       this.media.joined(same);
       this.outbox.open(true);
     };
@@ -100,6 +101,8 @@ export class Session {
   async enter(mode: Mode): Promise<void> {
     this.media.setMode(mode);
     this.entered.value = true;
+    // Asked beside the connecting; whoever needs no relay does not wait for it.
+    ask<{ iceServers: RTCIceServer[] }>("/api/v1/ice", this.token).then(({ iceServers }) => { this.media.iceServers = iceServers; }, () => {});
     await this.connection.enter();
   }
 
@@ -152,15 +155,15 @@ export class Session {
     this.panel.value = this.panel.value === panel ? null : panel;
   }
 
-  #log(messages: readonly Message[]): void {
+  /** Take messages in; `old` ones were written before we came. */
+  #log(messages: readonly Message[], old = false): void {
     const known = new Set(this.messages.value.map(({ number }) => number));
     const fresh = messages.filter(({ number }) => !known.has(number));
-    const first = this.messages.value.length === 0;
     if (fresh.length === 0) return;
     this.messages.value = merge(this.messages.value, messages).slice(-LOG);
-    if (first) this.earlier.value = (this.messages.value[0]?.number ?? 1) > 1;
+    if (old) this.earlier.value = (this.messages.value[0]?.number ?? 1) > 1;
     const mine = this.connection.me.value?.identity;
-    const others = first ? [] : fresh.filter(({ identity }) => identity !== mine);
+    const others = old ? [] : fresh.filter(({ identity }) => identity !== mine);
     if (this.panel.value !== "chat") this.unread.value += others.length;
   }
 

@@ -80,8 +80,12 @@ function GridView({ session, people }: { session: Session; people: Shown[] }) {
   return (
     <div class="grid-view" data-test="grid">
       <div class="grid-area" ref={element}>
-        <div class="grid" style={{ gridTemplateColumns: `repeat(${grid.columns}, ${grid.width}px)`, gridAutoRows: `${grid.height}px` }}>
-          {here.map(({ shown, source }) => <Tile key={`${shown.person.identity} ${source}`} session={session} shown={shown} source={source} />)}
+        <div class="grid" style={{ maxWidth: `${grid.columns * (grid.width + 8)}px` }}>
+          {here.map(({ shown, source }) => (
+            <div key={`${shown.person.identity} ${source}`} style={{ width: `${grid.width}px`, height: `${grid.height}px` }}>
+              <Tile session={session} shown={shown} source={source} />
+            </div>
+          ))}
         </div>
       </div>
       {pages > 1 && (

@@ -83,9 +83,9 @@ export function StatusDialog({ session }: { session: Session }) {
       {status === "reconnecting" && wait_s > 0 && <p class="muted">{tn("Next attempt in {count} second", "Next attempt in {count} seconds", wait_s)}</p>}
       {status !== "reconnecting" && way && (
         <dl class="facts" data-test="path">
-          <dt>{t("Way of sound and picture")}</dt>
+          <dt>{t("Route of sound and picture")}</dt>
           <dd>{way.relayed ? t("through a relay ({protocol})", { protocol: way.protocol.toUpperCase() }) : t("direct ({protocol})", { protocol: way.protocol.toUpperCase() })}</dd>
-          {way.rtt_ms !== null && <><dt>{t("There and back")}</dt><dd class="tnum">{t("{ms} ms", { ms: way.rtt_ms })}</dd></>}
+          {way.rtt_ms !== null && <><dt>{t("Round trip")}</dt><dd class="tnum">{t("{ms} ms", { ms: way.rtt_ms })}</dd></>}
           {session.connection.node.value && <><dt>{t("Node")}</dt><dd>{session.connection.node.value}</dd></>}
         </dl>
       )}

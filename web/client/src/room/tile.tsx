@@ -1,6 +1,6 @@
 // One person's picture, or their name where there is none; tells the media what size is shown.
 
-import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { cityName, cityZone } from "../cities";
 import { now_ms, time } from "../clock";
 import { t } from "../i18n";
@@ -12,15 +12,17 @@ import type { Session } from "./session";
 /** A moving picture without sound. */
 export function Picture({ track, mirrored, label, whole }: { track: MediaStreamTrack; mirrored?: boolean; label: string; whole?: boolean }) {
   const element = useRef<HTMLVideoElement>(null);
+  const [shown, setShown] = useState(false);
   useLayoutEffect(() => {
     const video = element.current!;
+    setShown(false);
     video.srcObject = new MediaStream([track]);
     video.play().catch(() => {});
     return () => {
       video.srcObject = null;
     };
   }, [track]);
-  return <video ref={element} class={`picture${mirrored ? " mirrored" : ""}${whole ? " whole" : ""}`} autoplay muted playsInline aria-label={label} />;
+  return <video ref={element} class={`picture${mirrored ? " mirrored" : ""}${whole ? " whole" : ""}${shown ? "" : " waiting"}`} onLoadedData={() => setShown(true)} autoplay muted playsInline aria-label={label} />;
 }
 
 /** Ask for a track at the size an element has on the screen, while it can be seen. */
@@ -96,9 +98,9 @@ export function Tile({ session, shown, source = "camera", large }: Props) {
       data-source={source}
       data-video={picture !== null}
     >
+      <NoPicture person={person} large={large === true} />
       {picture
-        ? <Picture key={picture.id} track={picture} mirrored={mine && source === "camera"} whole={source === "screen"} label={source === "screen" ? t("Screen of {name}", { name: person.name }) : t("Picture of {name}", { name: person.name })} />
-        : <NoPicture person={person} large={large === true} />}
+        && <Picture key={picture.id} track={picture} mirrored={mine && source === "camera"} whole={source === "screen"} label={source === "screen" ? t("Screen of {name}", { name: person.name }) : t("Picture of {name}", { name: person.name })} />}
       <div class="tile-marks">
         {staged && <span class="tally live" data-test="tally-live">{t("LIVE")}</span>}
         {person.hand_ms !== null && <span class="mark amber" title={t("Hand raised")}><Icon name="hand" /><span class="sr-only">{t("Hand raised")}</span></span>}

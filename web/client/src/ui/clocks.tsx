@@ -8,8 +8,8 @@ export function TwoClocks({ zone, place, at_ms = now_ms.value }: { zone: string;
   return (
     <span class="clocks tnum" title={zoneDistance(at_ms, zone)} data-test="clocks">
       <Icon name="clock" />
-      <span>{venue}</span>
-      {viewer && <span class="clocks-you">{viewer}</span>}
+      <span>{venue}{viewer && " ·"}</span>
+      {viewer && <span>{viewer}</span>}
     </span>
   );
 }
