@@ -1,4 +1,4 @@
-"""Making a room on purpose (tokens that may also make one on first use: see the server's admission)."""
+"""Making a room on purpose (tokens that may also make one on first use: see server.realtime.presence)."""
 
 from __future__ import annotations
 

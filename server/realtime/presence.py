@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -15,7 +16,7 @@ import structlog
 from rooms import actions
 from rooms.errors import Code, RoomError
 from rooms.ids import Identity, NodeId, RoomId, SessionId
-from rooms.live import Participant
+from rooms.live import Participant, Room, RoomKind
 from rooms.ports import Stores
 from server.realtime.codec import to_json
 from server.realtime.link import FencedError, RedisLink
@@ -70,7 +71,7 @@ class Presence:
         return [s for s in self._sessions.values() if s.identity == identity and not s.closed]
 
     async def open(self, room: RoomId, grant: Grant, kind: SessionKind) -> Session:
-        """Enter a room with a new session.
+        """Enter a room with a new session; the room is made on first use if the token may.
 
         Raises:
             RoomError: NOT_FOUND (also for a room the token does not open), REMOVED,
@@ -94,7 +95,7 @@ class Presence:
     ) -> Session | None:
         if not grant.opens(room):
             raise RoomError(Code.NOT_FOUND, "There is no such room.")
-        mirror = await self._mirrors.acquire(room)
+        mirror = await self._acquire(room, grant)
         session: Session | None = None
         try:
             await actions.admit(self._stores, mirror.live.room, grant.identity, grant.role, kind)
@@ -126,6 +127,24 @@ class Presence:
             moved = {"session": session.id}
             self.spawn(self._nodes.send(NodeId(former), "session.moved", moved))
         return session
+
+    async def _acquire(self, room: RoomId, grant: Grant) -> RoomMirror:
+        """Take the room's mirror; a room that does not exist is made if the token may."""
+        try:
+            return await self._mirrors.acquire(room)
+        except RoomError as error:
+            if error.code is not Code.NOT_FOUND or not grant.may_create:
+                raise
+        made = Room(
+            id=room,
+            kind=RoomKind.LOBBY,
+            names={"en": room},
+            city="",
+            zone="UTC",
+            created_ms=time.time_ns() // 1_000_000,
+        )
+        await self._stores.rooms.ensure(made)
+        return await self._mirrors.acquire(room)
 
     async def _open(
         self, session: Session, person: Participant, mode: str

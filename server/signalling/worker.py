@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +18,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 
 from media import rpc
@@ -224,8 +226,9 @@ class MediaWorker:
             if not line:
                 return
             text = line.decode(errors="replace").rstrip()
-            self._last_words.append(text)
-            log.info("worker says", text=text)
+            level, event, fields = _logged(text)
+            self._last_words.append(event)
+            log.log(level, event, **fields)
 
     def _ending(self) -> str:
         code = self._process.returncode if self._process else None
@@ -251,3 +254,14 @@ class MediaWorker:
         if self._echo is not None:
             await asyncio.wait([self._echo], timeout=1.0)
             self._echo.cancel()
+
+
+def _logged(line: str) -> tuple[int, str, dict[str, Any]]:
+    """Read a line of the worker's log: JSON from its logger, or anything else it says."""
+    try:
+        entry = msgspec.json.decode(line, type=dict[str, Any])
+        level = logging.getLevelNamesMapping()[str(entry.pop("level")).upper()]
+        event = str(entry.pop("event"))
+    except (msgspec.MsgspecError, KeyError):
+        return logging.WARNING, line, {}
+    return level, event, {k: v for k, v in entry.items() if k not in ("timestamp", "logger")}
