@@ -82,6 +82,11 @@ class Socket(async_socket.AsyncSocket):  # type: ignore[misc]
         for each in packets:
             await self.receive(each)
 
+    async def close(self, wait: bool = True, abort: bool = False, reason: Any = None) -> None:
+        """Close, and let whoever writes or polls end once the outbox is empty."""
+        await super().close(wait=False, abort=abort, reason=reason)
+        self.queue.put_nowait(None)
+
     def abort(self) -> None:
         """Cut the TCP connection: a writer that waits for a client that reads nothing goes on."""
         if self.websocket is not None:

@@ -104,6 +104,7 @@ class Gate(socketio.AsyncServer):  # type: ignore[misc]
             cookie=None,
         )
         self.scope = Scope()
+        self._closed = False
         self._settings = settings
         self._presence = realtime.sessions
         self._blink = realtime.link.timings.blink
@@ -257,12 +258,15 @@ class Gate(socketio.AsyncServer):  # type: ignore[misc]
             asyncio.get_running_loop().call_later(LAST_WORD_S, socket.abort)
 
     async def close(self) -> None:
-        """Send everybody to another node."""
-        for connection in list(self._connections.values()):
-            if connection.session is not None:
-                connection.session.end("node_draining")
-            else:
-                connection.drop(come_back=True)
+        """Send everybody to another node. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        connections = list(self._connections.values())
+        sessions = [c.session for c in connections if c.session is not None]
+        await asyncio.gather(*(session.close("node_draining") for session in sessions))
+        for connection in connections:
+            connection.drop(come_back=True)
         await self.scope.drain(LAST_WORD_S)
         for socket in list(self.eio.sockets.values()):
             socket.abort()
@@ -280,6 +284,12 @@ async def attach(
     """Take sockets at ``/socket.io/`` of ``app`` for the length of the block."""
     gate = Gate(settings, realtime, media)
     gate.attach(app)
+
+    async def shut(_: web.Application) -> None:
+        await gate.close()
+
+    # Before aiohttp waits for the connections to end by themselves.
+    app.on_shutdown.append(shut)
     try:
         yield gate
     finally:

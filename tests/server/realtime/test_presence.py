@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rooms.commands import FloorGive, HandRaise
-from rooms.errors import Code, RoomError
 from rooms.events import ParticipantJoined, ParticipantLeft
-from rooms.ids import Identity, RoomId, SessionId
 from rooms.live import Role
 from tests.server.realtime.venue import HALL, ROOM, Node, grant, running_node, until
 
@@ -38,7 +35,11 @@ async def test_people_on_two_nodes_see_each_other(gz: Node, sf: Node) -> None:
 async def test_three_tabs_are_one_person(gz: Node, sf: Node) -> None:
     watcher = await sf.enter(grant("ada"))
     heard = sf.hear()
-    tabs = [await gz.enter(grant("lin")), await gz.enter(grant("lin")), await sf.enter(grant("lin"))]
+    tabs = [
+        await gz.enter(grant("lin")),
+        await gz.enter(grant("lin")),
+        await sf.enter(grant("lin")),
+    ]
     await until(lambda: sf.people() == {"lin", "ada"}, "lin")
     assert await gz.realtime.live.people([ROOM, HALL]) == {ROOM: 2, HALL: 0}
     for tab in tabs[:2]:

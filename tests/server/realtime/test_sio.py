@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import socketio
 
 from rooms.live import Role
 from server.realtime import sio
+from server.realtime.wire import event_frame
 from tests.server.realtime.venue import (
     HALL,
     ROOM,
@@ -94,45 +96,45 @@ async def test_long_polling_works_as_well(gz: Node) -> None:
         await polling.leave()
 
 
-@pytest.mark.parametrize(
-    ("name", "payload", "code"),
-    [
-        ("dance", {"id": "a", "data": {}}, "bad_command"),
-        ("chat.send", None, "bad_command"),
-        ("chat.send", [1, 2], "bad_command"),
-        ("chat.send", {"data": {"text": "x"}}, "bad_command"),
-        ("chat.send", {"id": "", "data": {"text": "x"}}, "bad_command"),
-        ("chat.send", {"id": "x" * 65, "data": {"text": "x"}}, "bad_command"),
-        ("chat.send", {"id": 7, "data": {"text": "x"}}, "bad_command"),
-        ("chat.send", {"id": "a", "data": {}}, "bad_command"),
-        ("chat.send", {"id": "a", "data": {"text": 5}}, "bad_command"),
-        ("chat.send", {"id": "a", "data": {"text": " \n\t "}}, "bad_command"),
-        ("chat.send", {"id": "a", "data": {"text": "x" * 2_001}}, "too_large"),
-        ("chat.send", {"id": "a", "data": {"text": "x" * 70_000}}, "too_large"),
-        ("room.join", {"id": "a", "data": {"room": "../etc"}}, "bad_command"),
-        ("chat.history", {"id": "a", "data": {"before": 2**60}}, "bad_command"),
-        ("chat.history", {"id": "a", "data": {"before": 1, "limit": 10_000}}, "bad_command"),
-        ("floor.give", {"id": "a", "data": {"identity": "ada"}}, "forbidden"),
-    ],
-)
-async def test_bad_commands_are_answered_with_a_code(
-    gz: Node, name: str, payload: Any, code: str
-) -> None:
+BAD_COMMANDS: list[tuple[str, Any, str]] = [
+    ("dance", {"id": "a", "data": {}}, "bad_command"),
+    ("chat.send", None, "bad_command"),
+    ("chat.send", [1, 2], "bad_command"),
+    ("chat.send", {"data": {"text": "x"}}, "bad_command"),
+    ("chat.send", {"id": "", "data": {"text": "x"}}, "bad_command"),
+    ("chat.send", {"id": "x" * 65, "data": {"text": "x"}}, "bad_command"),
+    ("chat.send", {"id": 7, "data": {"text": "x"}}, "bad_command"),
+    ("chat.send", {"id": "a", "data": {}}, "bad_command"),
+    ("chat.send", {"id": "a", "data": {"text": 5}}, "bad_command"),
+    ("chat.send", {"id": "a", "data": {"text": " \n\t "}}, "bad_command"),
+    ("chat.send", {"id": "a", "data": {"text": "x" * 2_001}}, "too_large"),
+    ("chat.send", {"id": "a", "data": {"text": "x" * 70_000}}, "too_large"),
+    ("room.join", {"id": "a", "data": {"room": "../etc"}}, "bad_command"),
+    ("chat.history", {"id": "a", "data": {"before": 2**60}}, "bad_command"),
+    ("chat.history", {"id": "a", "data": {"before": 1, "limit": 10_000}}, "bad_command"),
+    ("floor.give", {"id": "a", "data": {"identity": "ada"}}, "forbidden"),
+]
+
+
+async def test_bad_commands_are_answered_with_a_code(gz: Node) -> None:
     async with client(gz, "lin") as lin:
         await lin.join()
-        ack = await lin.socket.call(name, payload, timeout=5)
-        assert ack["error"]["code"] == code, ack
-        assert ack["error"]["message"]
+        for name, payload, code in BAD_COMMANDS:
+            ack = await lin.socket.call(name, payload, timeout=5)
+            assert ack["error"]["code"] == code, (name, payload, ack)
+            assert ack["error"]["message"]
         assert (await lin.do("chat.send", text="still here"))["message"]["number"] == 1
 
 
-@pytest.mark.parametrize("auth", [None, {}, {"token": 5}, {"token": "nonsense"}, "token"])
-async def test_a_socket_without_a_good_token_is_refused_with_a_code(gz: Node, auth: Any) -> None:
-    one = Client()
-    with pytest.raises(socketio.exceptions.ConnectionError):
-        await one.socket.connect(gz.url, auth=auth, transports=["websocket"], wait_timeout=5)
-    assert one.refusals[0]["data"]["code"] == "bad_token"
-    await until(lambda: not gz.gate.eio.sockets or all(s.closed for s in gz.gate.eio.sockets.values()), "hung up")  # type: ignore[union-attr]
+async def test_a_socket_without_a_good_token_is_refused_with_a_code(gz: Node) -> None:
+    for auth in (None, {}, {"token": 5}, {"token": "nonsense"}, "token"):
+        one = Client()
+        with pytest.raises(socketio.exceptions.ConnectionError):
+            await one.socket.connect(gz.url, auth=auth, transports=["websocket"], wait_timeout=5)
+        assert one.refusals[0]["data"]["code"] == "bad_token", auth
+    assert gz.gate is not None
+    sockets = gz.gate.eio.sockets
+    await until(lambda: all(s.closed for s in sockets.values()), "all hung up on")
 
 
 async def test_a_foreign_room_looks_as_absent_as_a_missing_one(gz: Node) -> None:
@@ -143,3 +145,306 @@ async def test_a_foreign_room_looks_as_absent_as_a_missing_one(gz: Node) -> None
     assert foreign["code"] == "not_found"
     assert (await one.join(HALL))["live"]["room"]["id"] == HALL
     await one.leave()
+
+
+async def test_a_repeated_command_gets_its_first_answer(gz: Node, sf: Node) -> None:
+    async with client(gz, "lin") as lin:
+        await lin.join()
+        first = await lin.ask("chat.send", "once", text="one")
+        again = await lin.ask("chat.send", "once", text="one")
+        at_once = await asyncio.gather(*(lin.ask("chat.send", "two", text="two") for _ in range(5)))
+        assert first == again
+        assert all(ack == at_once[0] for ack in at_once)
+        async with client(sf, "lin") as elsewhere:
+            joined = await elsewhere.join()
+            other_node = await elsewhere.ask("chat.send", "once", text="one")
+        assert other_node == first
+        assert [m["text"] for m in joined["live"]["messages"]] == ["one", "two"]
+
+
+async def test_too_many_commands_are_answered_with_when_to_come_back(gz: Node) -> None:
+    async with client(gz, "lin") as lin:
+        await lin.join()
+        acks = await asyncio.gather(*(lin.ask("hand.raise") for _ in range(120)))
+        refused = [a["error"] for a in acks if "error" in a]
+        assert 40 <= len(refused) <= 70, len(refused)
+        assert {e["code"] for e in refused} == {"rate_limited"}
+        assert all(0 < e["retry_after_s"] <= 1 for e in refused)
+        await until(lambda: lin.named("hand.raised"), "the hand")
+
+
+async def test_a_command_outside_a_room_is_refused(gz: Node) -> None:
+    async with client(gz, "lin") as lin:
+        assert (await lin.refusal("chat.send", text="hello"))["code"] == "not_joined"
+        await lin.join()
+        assert (await lin.refusal("room.join", room=HALL))["code"] == "conflict"
+        await lin.do("room.leave")
+        assert (await lin.refusal("hand.raise"))["code"] == "not_joined"
+        await lin.join(HALL)
+
+
+async def test_an_outdated_page_is_told_to_reload(gz: Node) -> None:
+    async with client(gz, "lin") as lin:
+        error = await lin.refusal("room.join", room=ROOM, protocol=2)
+        assert error["code"] == "bad_command"
+        assert "reload" in error["message"]
+
+
+async def test_coming_back_in_time_continues_the_session(gz: Node) -> None:
+    async with client(gz, "ada") as ada:
+        await ada.join()
+        lin = await Client().connect(gz, gz.token("lin"))
+        before = await lin.join()
+        await lin.do("hand.raise")
+        await lin.event("hand.raised")
+        last = lin.events[-1]["seq"]
+        await lin.leave()
+        await ada.do("chat.send", text="while lin was away")
+        back = await Client().connect(gz, gz.token("lin"))
+        resume = {"session": before["me"]["session"], "epoch": before["epoch"], "seq": last}
+        after = await back.join(resume=resume)
+        assert after["resumed"]
+        assert after["live"] is None
+        assert after["me"]["session"] == before["me"]["session"]
+        assert [m["name"] for m in after["missed"]] == ["chat.posted"]
+        assert after["seq"] == last + 1
+        assert ada.named("participant.left") == []
+        await back.leave()
+
+
+async def test_coming_back_on_another_node_continues_without_a_ghost(gz: Node, sf: Node) -> None:
+    async with client(gz, "ada") as ada, client(gz, "lin") as lin:
+        await ada.join()
+        before = await lin.join()
+        session = gz.realtime.sessions.get(before["me"]["session"])
+        assert session is not None
+        resume = {"session": session.id, "epoch": before["epoch"], "seq": before["seq"]}
+        async with client(sf, "lin") as back:
+            after = await back.join(resume=resume)
+            assert after["resumed"]
+            assert after["me"]["session"] == session.id
+            await until(lambda: session.closed, "the session here to end")
+            await ada.do("chat.send", text="who is here?")
+            await back.event("chat.posted")
+            assert ada.named("participant.left") == ada.named("participant.joined")[1:] == []
+            assert await gz.realtime.live.people([ROOM]) == {ROOM: 2}
+            assert (await lin.closed())["reason"] == "moved"
+        await until(lambda: gz.people() == {"ada"}, "lin gone")
+
+
+async def test_a_second_socket_takes_the_session_over(gz: Node) -> None:
+    async with client(gz, "lin") as old, client(gz, "lin") as new:
+        before = await old.join()
+        resume = {
+            "session": before["me"]["session"],
+            "epoch": before["epoch"],
+            "seq": before["seq"],
+        }
+        after = await new.join(resume=resume)
+        assert after["resumed"]
+        assert await old.closed() == {"reason": "replaced", "reconnect": False}
+        await old.gone.wait()
+        assert (await new.do("chat.send", text="here"))["message"]["identity"] == "lin"
+        assert await gz.realtime.live.people([ROOM]) == {ROOM: 1}
+
+
+async def test_somebody_elses_session_cannot_be_continued(gz: Node) -> None:
+    async with client(gz, "lin") as lin, client(gz, "eve") as eve:
+        before = await lin.join()
+        resume = {
+            "session": before["me"]["session"],
+            "epoch": before["epoch"],
+            "seq": before["seq"],
+        }
+        snapshot = await eve.join(resume=resume)
+        assert not snapshot["resumed"]
+        assert snapshot["me"]["session"] != before["me"]["session"]
+        assert (await lin.do("chat.send", text="mine"))["message"]
+
+
+@pytest.mark.parametrize("epoch_and_seq", [("0123456789abcdef", 1), (None, 10_000), (None, -5)])
+async def test_a_forged_position_gets_a_fresh_snapshot(
+    gz: Node, epoch_and_seq: tuple[str | None, int]
+) -> None:
+    async with client(gz, "lin") as lin:
+        before = await lin.join()
+        epoch, seq = epoch_and_seq[0] or before["epoch"], epoch_and_seq[1]
+        assert (await lin.refusal("events.after", epoch=epoch, seq=seq))["code"] == "conflict"
+        resume = {"session": before["me"]["session"], "epoch": epoch, "seq": seq}
+        again = await lin.join(resume=resume)
+        assert not again["resumed"]
+        assert again["live"]["participants"].keys() == {"lin"}
+
+
+async def test_a_gap_is_filled_on_request(gz: Node) -> None:
+    async with client(gz, "lin") as lin:
+        start = await lin.join()
+        for text in ("one", "two", "three"):
+            await lin.do("chat.send", text=text)
+        await lin.event("chat.posted", 3)
+        missed = (await lin.do("events.after", epoch=start["epoch"], seq=start["seq"] + 1))[
+            "missed"
+        ]
+        assert missed == lin.events[1:]
+
+
+async def test_a_removed_person_is_out_everywhere_and_stays_out(gz: Node, sf: Node) -> None:
+    async with (
+        client(gz, "mod", Role.MODERATOR) as mod,
+        client(sf, "eve") as eve,
+        client(gz, "eve") as tab,
+    ):
+        await mod.join()
+        await eve.join()
+        await tab.join()
+        player = await sf.enter(grant("eve"), kind="whep")
+        await mod.do("participant.remove", identity="eve")
+        assert await eve.closed() == {"reason": "removed", "reconnect": False}
+        assert await tab.closed() == {"reason": "removed", "reconnect": False}
+        await until(lambda: player.closed, "the player's end")
+        assert (await mod.event("participant.left")) == {"identity": "eve", "reason": "removed"}
+        assert gz.people() == {"mod"}
+        again = await Client().connect(sf, sf.token("eve"))
+        assert (await again.refusal("room.join", room=ROOM))["code"] == "removed"
+        await again.leave()
+
+
+async def test_a_person_may_have_five_windows(gz: Node) -> None:
+    clients = [await Client().connect(gz, gz.token("lin")) for _ in range(sio.SOCKETS_PER_PERSON)]
+    sixth = Client()
+    with pytest.raises(socketio.exceptions.ConnectionError):
+        await sixth.connect(gz, gz.token("lin"))
+    assert sixth.refusals[0]["data"]["code"] == "rate_limited"
+    await clients[0].leave()
+    await until(lambda: len(gz.gate) == 4, "one place")  # type: ignore[arg-type]
+    clients.append(await Client().connect(gz, gz.token("lin")))
+    for one in clients[1:]:
+        await one.leave()
+
+
+async def test_a_client_that_does_not_read_is_sent_away_and_costs_only_itself(gz: Node) -> None:
+    async with client(gz, "ada") as ada, client(gz, "lin") as lin:
+        await ada.join()
+        joined = await lin.join()
+        session = gz.realtime.sessions.get(joined["me"]["session"])
+        assert session is not None
+        lin.socket.eio.ws._response.connection.transport.pause_reading()
+        frame = event_frame("signal", {"name": "filler", "data": "x" * 32_768})
+        sent = 0
+        while session.carrier is not None:
+            session.deliver(frame)
+            await asyncio.sleep(0)
+            sent += 1
+            assert sent < 10_000, "the slow client was never sent away"
+        await ada.do("chat.send", text="meanwhile")
+        await ada.event("chat.posted")
+        await until(lambda: len(gz.gate) == 1, "its socket gone")  # type: ignore[arg-type]
+        await until(lambda: ada.named("participant.left"), "lin gone from the roster")
+        assert ada.named("participant.left") == [{"identity": "lin", "reason": "lost"}]
+
+
+async def test_a_leaving_node_sends_its_people_elsewhere(tmp_path: Path, valkey_url: str) -> None:
+    lin = Client()
+    async with running_node(tmp_path, valkey_url, "gz") as node:
+        async with serving(node):
+            await lin.connect(node, node.token("lin"))
+            await lin.join()
+        assert await lin.closed() == {"reason": "node_draining", "reconnect": True}
+        await lin.gone.wait()
+        assert len(node.realtime.sessions) == 0
+        assert await node.realtime.live.people([ROOM]) == {ROOM: 0}
+
+
+class Raw:
+    """A bare WebSocket that says what no client library would."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+
+    async def rest(self) -> list[Any]:
+        """Read whatever comes until the server hangs up."""
+        got: list[Any] = []
+        async with asyncio.timeout(10):
+            async for message in self.socket:
+                got.append(message.data)
+        return got
+
+
+@asynccontextmanager
+async def raw(node: Node) -> AsyncIterator[Raw]:
+    url = f"{node.url}/socket.io/?EIO=4&transport=websocket"
+    async with aiohttp.ClientSession() as http, http.ws_connect(url) as socket:
+        await socket.receive()
+        yield Raw(socket)
+
+
+GARBAGE: list[str | bytes] = [
+    "",
+    "x",
+    "b!!!",
+    "4" + "[" * 3_000,
+    "40" + json.dumps({"token": "x"}),
+    b"",
+    b"\xc1",
+    b"\xdd\xff\xff\xff\xff",
+    b"\x91" * 5_000,
+    msgpack.packb([1, 2, 3]),
+    msgpack.packb({"type": 2, "nsp": "/"}),
+    msgpack.packb({"type": 2, "nsp": "/", "data": ["chat.send", {}], "id": 1}),
+    msgpack.packb({"type": 0, "nsp": "/admin", "data": {}}),
+    msgpack.packb({"type": 5, "nsp": "/", "data": [], "id": 1}),
+    msgpack.packb({"type": 0, "nsp": "/", "data": {"token": msgpack.ExtType(9, b"x")}}),
+    b"\x00" * 300_000,
+]
+
+
+async def test_garbage_ends_its_own_connection_without_a_traceback(
+    gz: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    for garbage in GARBAGE:
+        async with raw(gz) as stranger:
+            if isinstance(garbage, str):
+                await stranger.socket.send_str(garbage)
+            else:
+                await stranger.socket.send_bytes(garbage)
+            await stranger.rest()
+    assert [r for r in caplog.records if r.exc_info] == []
+    async with client(gz, "lin") as lin:
+        await lin.join()
+
+
+async def test_a_client_with_the_default_parser_is_told_so_in_its_own_words(gz: Node) -> None:
+    async with raw(gz) as stranger:
+        await stranger.socket.send_str("40" + json.dumps({"token": "x"}))
+        rest = await stranger.rest()
+    answer = next(m for m in rest if isinstance(m, str) and m.startswith("44"))
+    assert "msgpack" in json.loads(answer[2:])["message"]
+
+
+async def test_a_socket_that_shows_no_token_is_hung_up_on(
+    gz: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sio, "AUTH_DEADLINE_S", 0.2)
+    async with raw(gz) as stranger:
+        await stranger.rest()
+
+
+async def test_strangers_from_one_address_are_limited(
+    gz: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sio, "STRANGERS_PER_ADDRESS", 3)
+    monkeypatch.setattr(sio, "AUTH_DEADLINE_S", 0.5)
+    url = f"{gz.url}/socket.io/?EIO=4&transport=polling"
+    async with aiohttp.ClientSession() as http:
+        statuses = [(await http.get(url)).status for _ in range(5)]
+        assert statuses == [200, 200, 200, 401, 401]
+        await until(lambda: not gz.gate._strangers, "the strangers' end")  # type: ignore[union-attr]
+        assert (await http.get(url)).status == 200
+
+
+async def test_a_foreign_page_may_not_connect(gz: Node) -> None:
+    async with aiohttp.ClientSession() as http:
+        url = f"{gz.url}/socket.io/?EIO=4&transport=polling"
+        foreign = await http.get(url, headers={"Origin": "https://evil.example"})
+        own = await http.get(url, headers={"Origin": gz.settings.public_url})
+        assert (foreign.status, own.status) == (400, 200)

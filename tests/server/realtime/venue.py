@@ -117,9 +117,7 @@ class Node:
     gate: sio.Gate | None = None
     url: str = ""
 
-    async def enter(
-        self, who: Grant, room: RoomId = ROOM, kind: SessionKind = "socket"
-    ) -> Session:
+    async def enter(self, who: Grant, room: RoomId = ROOM, kind: SessionKind = "socket") -> Session:
         return await self.realtime.sessions.open(room, who, kind)
 
     def live(self, room: RoomId = ROOM) -> Live:
