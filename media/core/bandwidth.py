@@ -93,6 +93,7 @@ class SendEstimate:
         "_trend",
         "_twcc",
         "_updated_at",
+        "_yielded_at",
     )
 
     def __init__(
@@ -107,7 +108,8 @@ class SendEstimate:
         self._trend = DelayTrend()
         self._limit_bps: float | None = None  # what arrived when the path was last full
         self._updated_at: float | None = None
-        self._decreased_at: float | None = None
+        self._decreased_at: float | None = None  # for whatever reason
+        self._yielded_at: float | None = None  # for delay
         self._loss = 0.0
         self._loss_lost = 0
         self._loss_seen = 0
@@ -176,19 +178,18 @@ class SendEstimate:
             self._loss_lost = self._loss_seen = 0
             self._lose(self._loss, now)
 
-    def _may_decrease(self, now: float) -> bool:
-        return (
-            self._decreased_at is None or now - self._decreased_at > DECREASE_INTERVAL + self._rtt
-        )
+    def _long_since(self, at: float | None, now: float) -> bool:
+        """Whether a decrease at that time has had its effect."""
+        return at is None or now - at > DECREASE_INTERVAL + self._rtt
 
     def _overused(self, now: float) -> None:
         """The queue grows: go below what gets through."""
         arriving = self.acknowledged_bps
-        if not arriving or not self._may_decrease(now):
+        if not arriving or not self._long_since(self._yielded_at, now):
             return
         self._limit_bps = arriving
         self._set(min(self._bps, BETA * arriving))
-        self._decreased_at = now
+        self._yielded_at = self._decreased_at = now
 
     def _grow(self, now: float) -> None:
         if self._updated_at is None:
@@ -209,9 +210,10 @@ class SendEstimate:
         self._bps = min(max(bps, self._floor_bps), self._cap_bps)
 
     def _lose(self, fraction: float, now: float) -> None:
-        """Draft §6: much loss lowers the rate by half of it."""
-        if fraction > LOSS_HIGH and self._may_decrease(now):
-            self._set(self._bps * (1 - 0.5 * fraction))
+        """Draft §6: much loss lowers the rate by half of it; and nothing is gained above what arrives."""
+        if fraction > LOSS_HIGH and self._long_since(self._decreased_at, now):
+            rate = self._bps * (1 - 0.5 * fraction)
+            self._set(min(rate, self.acknowledged_bps or rate))
             self._decreased_at = now
 
     def remb(self, bps: int, now: float) -> None:

@@ -22,6 +22,15 @@ THRESHOLD_RANGE = (6.0, 600.0)  # draft §5.4
 K_UP, K_DOWN = 0.0087, 0.039  # libwebrtc; adapt slowly up, fast down
 MAX_ADAPT_MS = 15.0  # kMaxAdaptOffsetMs: single spikes do not move the threshold
 
+# Ours: a queue that is full does not grow, so its trend is flat and says nothing.
+# Beyond 150 ms conversation suffers (ITU-T G.114): that much more than the least
+# delay of the last half minute is congestion too. If going slower for a second
+# does not shorten it, it is the path's own delay, or others' queue: live with it.
+STANDING_MS = 150.0
+STANDING_RETRY = 1.0
+STANDING_SHRINKS = 0.8
+BASE_WINDOW = 15.0  # two of them
+
 
 class Usage(Enum):
     """What the queue does."""
@@ -35,6 +44,8 @@ class DelayTrend:
     """Owner: one ``SendEstimate``. Takes samples in sending order."""
 
     __slots__ = (
+        "_base_at",
+        "_base_ms",
         "_delay_ms",
         "_deltas",
         "_group",
@@ -44,6 +55,7 @@ class DelayTrend:
         "_points",
         "_previous",
         "_smoothed_ms",
+        "_standing",
         "_threshold_ms",
         "_updated_at",
         "usage",
@@ -58,6 +70,9 @@ class DelayTrend:
         self._deltas = 0
         self._delay_ms = 0.0
         self._smoothed_ms = 0.0
+        self._base_ms = [0.0, 0.0]  # least delay of the window before, and of this one
+        self._base_at: float | None = None
+        self._standing: tuple[float, float] | None = None  # when it was noticed, how long it was
         self._threshold_ms = THRESHOLD_MS
         self._updated_at: float | None = None
         self._last_trend = 0.0
@@ -111,6 +126,31 @@ class DelayTrend:
             self.usage = Usage.UNDER if level < -self._threshold_ms else Usage.NORMAL
         self._last_trend = trend
         self._adapt(abs(level), at)
+        self._judge_standing(at)
+
+    def _judge_standing(self, at: float) -> None:
+        """Call a long queue that does not grow overuse, as long as that helps."""
+        delay, base = self._smoothed_ms, self._base_ms
+        if self._base_at is None:
+            self._base_at = at
+        elif at - self._base_at > BASE_WINDOW:
+            base[0], base[1] = base[1], delay
+            self._base_at = at
+        base[1] = min(base[1], delay)
+        queue = delay - min(base)
+        if queue < STANDING_MS:
+            self._standing = None
+        elif self.usage is not Usage.UNDER:
+            if self._standing is None:
+                self._standing = (at, queue)
+                self.usage = Usage.OVER
+            elif at - self._standing[0] > STANDING_RETRY:
+                if queue > STANDING_SHRINKS * self._standing[1]:
+                    base[0] = base[1] = delay
+                    self._standing = None
+                else:
+                    self._standing = (at, queue)
+                    self.usage = Usage.OVER
 
     def _adapt(self, level: float, at: float) -> None:
         """Let the threshold follow, so that we are not starved beside TCP (draft §5.4)."""

@@ -53,7 +53,7 @@ class Arrivals:
             if seq <= self._base - KEPT:
                 return
             self._base = seq
-        self._arrivals.setdefault(seq, int(now * TICKS))
+        self._arrivals.setdefault(seq, round(now * TICKS))
 
     @property
     def full(self) -> bool:
