@@ -64,7 +64,7 @@ export function ControlBar({ session }: { session: Session }) {
         )}
       </div>
       <div class="bar-group">
-        <Control icon={layout.value === "stage" ? "grid" : "stage"} label={layout.value === "stage" ? t("Grid view") : t("Stage view")} test="layout" shortcut="G" wide onClick={() => { layout.value = layout.value === "stage" ? "grid" : "stage"; }} />
+        {!text && <Control icon={layout.value === "stage" ? "grid" : "stage"} label={layout.value === "stage" ? t("Grid view") : t("Stage view")} test="layout" shortcut="G" wide onClick={() => { layout.value = layout.value === "stage" ? "grid" : "stage"; }} />}
         <Control icon="chat" label={t("Chat")} test="chat-toggle" shortcut="C" pressed={panel.value === "chat"} badge={session.unread.value} badgeLabel={tn("unread message", "unread messages", session.unread.value)} onClick={() => session.togglePanel("chat")} />
         <Control icon="people" label={t("People")} test="people-toggle" shortcut="P" pressed={panel.value === "people"} badge={session.may("floor.give") ? hands : 0} badgeLabel={tn("raised hand", "raised hands", hands)} onClick={() => session.togglePanel("people")} />
         <Control icon="language" label={t("Language")} test="language" wide onClick={() => { open.value = "more"; }} />

@@ -12,7 +12,7 @@ import { Outbox } from "../outbox";
 import { Rights } from "../permissions";
 import { merge } from "../state";
 import { claims } from "../token";
-import { announce, toast } from "../ui/say";
+import { announce, toast, toasts } from "../ui/say";
 import { explainCode, explainTrouble, roomName, sourceName } from "../words";
 import { DeviceTrouble } from "../devices";
 import type { Envelope, Live, Message, Role } from "../wire";
@@ -55,13 +55,15 @@ export class Session {
 
   constructor(
     readonly room: string,
-    private readonly token: string,
+    token: string,
   ) {
     const said = claims(token);
     const venue = (said["venue"] ?? {}) as { role?: Role };
     this.claimed = { name: String(said["name"] ?? said["sub"] ?? ""), role: venue.role ?? "member" };
     this.connection = new Connection(room, token);
     this.media = new Media(this.connection);
+    // Long before the room is entered; without an answer one goes without relays.
+    ask<{ iceServers: RTCIceServer[] }>("/api/v1/ice", token).then(({ iceServers }) => { this.media.iceServers = iceServers; }, () => {});
     const key = `yunhai.outbox.${room}`;
     this.outbox = new Outbox(
       async (id, text) => (await this.connection.call<{ message: Message }>("chat.send", { text }, { id })).message,
@@ -90,7 +92,10 @@ export class Session {
       if (link === "connected") return;
       this.outbox.open(false);
       this.media.offline();
-      if (link === "ended") this.media.close();
+      if (link === "ended") {
+        this.media.close();
+        toasts.value = [];
+      }
     });
     effect(() => {
       const { panel, messages } = this;
@@ -101,8 +106,6 @@ export class Session {
   async enter(mode: Mode): Promise<void> {
     this.media.setMode(mode);
     this.entered.value = true;
-    // Asked beside the connecting; whoever needs no relay does not wait for it.
-    ask<{ iceServers: RTCIceServer[] }>("/api/v1/ice", this.token).then(({ iceServers }) => { this.media.iceServers = iceServers; }, () => {});
     await this.connection.enter();
   }
 
