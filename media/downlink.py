@@ -7,6 +7,7 @@ in SDP about them, is for ``media.subscriber`` and ``media.player``.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable
 
@@ -35,6 +36,8 @@ from media.transport import Transport
 from media.udp import MediaPort
 
 BEAT_S = 0.02
+ALLOCATE_S = 0.5
+"""Layers are chosen anew so often while nothing calls for it earlier."""
 REPORT_S = 1.0
 UNLIMITED = 1 << 40
 MAX_RTCP_PER_S = 500
@@ -82,6 +85,8 @@ class Downlink:
         self._departures = Departures()
         self._measured = False
         self._dirty = False
+        self._allocate_at = 0.0
+        self._allocated_bps = 0
         self._report_at = 0.0
         self._padding_bytes = 0
         self._padding_until = 0.0
@@ -121,11 +126,13 @@ class Downlink:
         self._dirty = True
 
     def remove(self, key: str) -> None:
-        """Stop sending a track; unknown is fine."""
+        """Stop sending a track, whose SSRCs must not come back; unknown is fine."""
         down = self.downs.pop(key, None)
         if down is not None:
             self._by_ssrc.pop(down.ssrc, None)
             down.close()
+            for ssrc in (down.ssrc, down.forwarder.rtx_ssrc):
+                self.transport.forget_ssrc(ssrc)
             self._dirty = True
 
     def want(self, wants: list[WantedTrack]) -> None:
@@ -137,6 +144,7 @@ class Downlink:
     def allocate(self, now: float) -> None:
         """Decide anew which layer of each track is sent."""
         self._dirty = False
+        self._allocate_at = now + ALLOCATE_S
         if not self.connected:
             return
         keys: list[str] = []
@@ -152,11 +160,14 @@ class Downlink:
         indexes = allocate(wishes, limit_bps)
         paused: list[str] = []
         missed_bps = 0
+        self._allocated_bps = 0
         for key, wish, index in zip(keys, wishes, indexes, strict=True):
             down = self.downs[key]
             track = down.track
             assert track is not None
             best = fitting(wish.layers, wish.max_width, wish.max_height)
+            if index is not None:
+                self._allocated_bps += wish.layers[index].bps
             if index is None:
                 down.aim(None)
                 if best is not None:
@@ -223,7 +234,8 @@ class Downlink:
         """Reports, budgets and layers; call it ten times a second besides ``attend``."""
         if not self.connected:
             return
-        self.allocate(now)
+        if now >= self._allocate_at:
+            self.allocate(now)
         if now < self._report_at:
             return
         self._report_at = now + REPORT_S
@@ -255,7 +267,7 @@ class Downlink:
     def _on_state(self, state: PeerState, reason: str) -> None:
         self.connected = state == "connected"
         if self.connected:
-            self._dirty = True
+            self.allocate(asyncio.get_running_loop().time())
         self._tell_state(state, reason)
 
     def _on_rtp(self, packet: bytes, now: float) -> None:
@@ -284,12 +296,18 @@ class Downlink:
                         self._reported(report, now)
                 case Remb(bps=bps):
                     self._estimate.remb(bps, now)
-                    self._measured = True
+                    self._estimated()
                 case Twcc():
                     self._estimate.acknowledged(self._departures.acknowledge(packet, now), now)
-                    self._measured = True
+                    self._estimated()
                 case _:
                     pass
+
+    def _estimated(self) -> None:
+        """A path that got too narrow is acted on at once, a wider one when it is time."""
+        self._measured = True
+        if self._estimate.bps < self._allocated_bps:
+            self._dirty = True
 
     def _resend(self, ssrc: int, seqs16: list[int], now: float) -> None:
         down = self._by_ssrc.get(ssrc)

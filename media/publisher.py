@@ -200,7 +200,6 @@ class Publisher:
             return None
         if route.replaces is not None:
             self._inputs.pop(route.replaces, None)
-            self.transport.forget_ssrc(route.replaces)
         if not route.repair:
             layer.bind(packet.ssrc)
         take = layer.repair if route.repair else layer.receive

@@ -158,6 +158,7 @@ class Subscriber:
         agreed = {line.track.track: line for line in agreement.outgoing}
         for track_id in set(link.downs) - set(agreed):
             link.remove(track_id)
+            self._tracks.pop(track_id, None)
         for track_id, line in agreed.items():
             if self._tracks.get(track_id) != line.track:
                 continue  # no more wanted, or another now: the next offer says so

@@ -257,8 +257,12 @@ class Worker:
         self._timer = self._loop.call_later(BEAT_S, self._beat)
         attention = self._board.attention
         for layer in tuple(attention):
-            if not layer.attend(now):
-                attention.discard(layer)
+            try:
+                if layer.attend(now):
+                    continue
+            except Exception:
+                _log.exception("a layer of %s cannot be looked after", layer.track.id)
+            attention.discard(layer)
         self._beats += 1
         tick = self._beats % BEATS_PER_TICK == 0
         for name, peer in tuple(self._peers.items()):

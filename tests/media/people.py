@@ -27,7 +27,7 @@ from tests.media.workers import RunningWorker, connected
 
 FPS = 25
 SIZES = {"": (320, 240), "q": (160, 120), "h": (320, 240), "f": (640, 480)}
-PAYLOAD_BYTES = 900
+PAYLOAD_BYTES = 300
 
 
 class _VideoEncoder:
@@ -189,21 +189,34 @@ class Performer:
 
 
 class Reception:
-    """What arrived on one SSRC: extended numbers and payloads, decoded when asked."""
+    """What arrived on one SSRC: extended numbers and payloads, decoded when asked.
+
+    Attributes:
+        pictures: how many pictures ended.
+        keyframe_sizes: of each keyframe that began.
+    """
 
     def __init__(self) -> None:
         self.packets: dict[int, Packet] = {}
-        self.duplicates = 0
-        self.first_at = 0.0
+        self.pictures = 0
+        self.keyframe_sizes: list[tuple[int, int]] = []
         self._highest: int | None = None
 
     def take(self, packet: Packet) -> int:
         seq = extend_seq(packet.seq16, self._highest)
         self._highest = seq if self._highest is None else max(seq, self._highest)
-        if seq in self.packets:
-            self.duplicates += 1
+        if seq not in self.packets:
+            self.pictures += packet.marker
+            self._note_keyframe(packet)
         self.packets[seq] = packet
         return seq
+
+    def _note_keyframe(self, packet: Packet) -> None:
+        """RFC 6386 §9.1: a keyframe's first bytes say its size."""
+        frame = bytes(packet.data[packet.payload : packet.end])[4:14]
+        if packet.data[packet.payload] & 0x10 and not frame[0] & 1 and frame[3:6] == b"\x9d\x01*":
+            width, height = struct.unpack_from("<HH", frame, 6)
+            self.keyframe_sizes.append((width & 0x3FFF, height & 0x3FFF))
 
     @property
     def missing(self) -> int:

@@ -2,51 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-
 import pytest
 
 from media import rpc
 from media.framing import RpcError
-from tests.media.people import Performer, Reception, Viewer
-from tests.media.workers import RunningWorker, connected, worker
+from tests.media.conftest import MakeViewer
+from tests.media.people import Performer, Reception
+from tests.media.workers import RunningWorker, connected
 from tests.wire import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SEED = 20261121
 
-MakeViewer = Callable[..., Viewer]
-
-
-@pytest.fixture
-async def running() -> AsyncIterator[RunningWorker]:
-    async with worker() as it:
-        yield it
-
-
-@pytest.fixture
-async def performer(running: RunningWorker) -> AsyncIterator[Performer]:
-    it = Performer(running, "p")
-    yield it
-    it.close()
-
-
-@pytest.fixture
-async def viewers(running: RunningWorker) -> AsyncIterator[MakeViewer]:
-    made: list[Viewer] = []
-
-    def make(peer: str, **faults: object) -> Viewer:
-        made.append(Viewer(running, peer, **faults))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield make
-    for viewer in made:
-        viewer.close()
-
 
 async def shows(reception: Reception, frames: int = 10) -> None:
-    """Waits for so many more whole frames."""
-    seen = len(reception.frames())
-    await until(lambda: len(reception.frames()) >= seen + frames)
+    """Waits for so many more pictures."""
+    seen = reception.pictures
+    await until(lambda: reception.pictures >= seen + frames)
 
 
 async def test_two_subscribers_receive_a_decodable_gapless_picture_and_sound(

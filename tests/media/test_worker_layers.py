@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import pytest
 
 from media import rpc
 from media.core.rtcp import build_remb, build_rr
-from tests.media.people import Performer, Viewer
+from tests.media.conftest import MakeViewer
+from tests.media.people import Performer
 from tests.media.test_worker import shows
-from tests.media.workers import RunningWorker, connected, worker
+from tests.media.workers import RunningWorker, connected
 from tests.wire import until
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 RIDS = ("q", "h", "f")
-
-
-@pytest.fixture
-async def running() -> AsyncIterator[RunningWorker]:
-    async with worker() as it:
-        yield it
-
-
-@pytest.fixture
-async def performer(running: RunningWorker) -> AsyncIterator[Performer]:
-    it = Performer(running, "p")
-    yield it
-    it.close()
-
-
-@pytest.fixture
-async def viewer(running: RunningWorker) -> AsyncIterator[Viewer]:
-    it = Viewer(running, "a")
-    yield it
-    it.close()
 
 
 def tile(width: int, height: int) -> rpc.WantedTrack:
@@ -41,8 +24,9 @@ def tile(width: int, height: int) -> rpc.WantedTrack:
 
 
 async def test_all_layers_arrive_and_the_tile_chooses_among_them_without_a_seam(
-    running: RunningWorker, performer: Performer, viewer: Viewer
+    running: RunningWorker, performer: Performer, viewers: MakeViewer
 ) -> None:
+    viewer = viewers("a")
     (info,) = await performer.publish(audio=False, rids=RIDS)
     assert [layer.rid for layer in info.layers] == ["q", "h", "f"]
     assert len({layer.ssrc for layer in info.layers}) == 3
@@ -60,31 +44,31 @@ async def test_all_layers_arrive_and_the_tile_chooses_among_them_without_a_seam(
     assert set(reception.decoded_sizes()) == {(160, 120)}
 
     assert (await viewer.watch(tile(0, 0))).sdp == ""
-    await until(lambda: (640, 480) in reception.decoded_sizes())
+    await until(lambda: (640, 480) in reception.keyframe_sizes)
     await viewer.watch(tile(320, 240))
-    await until(lambda: (320, 240) in reception.decoded_sizes())
+    await until(lambda: (320, 240) in reception.keyframe_sizes)
 
+    await shows(reception)
+    sizes = reception.decoded_sizes()
+    assert len(sizes) == len(reception.frames())
+    assert {(160, 120), (640, 480), (320, 240)} == set(sizes)
     assert len(viewer.received) == 1
     assert reception.missing == 0
     ids = reception.picture_ids()
-    assert [(after - before) & 0x7FFF for before, after in zip(ids, ids[1:], strict=False)] == [
-        1
-    ] * (len(ids) - 1)
+    assert [(after - before) & 0x7FFF for before, after in pairwise(ids)] == [1] * (len(ids) - 1)
     times = [reception.packets[seq].ts32 for seq in sorted(reception.packets)]
-    assert all(
-        (after - before) & 0xFFFFFFFF < 1 << 31
-        for before, after in zip(times, times[1:], strict=False)
-    )
+    assert all((after - before) & 0xFFFFFFFF < 1 << 31 for before, after in pairwise(times))
 
 
 async def test_a_narrow_path_pauses_the_picture_and_a_wider_one_brings_it_back(
-    running: RunningWorker, performer: Performer, viewer: Viewer
+    running: RunningWorker, performer: Performer, viewers: MakeViewer
 ) -> None:
+    viewer = viewers("a")
     await performer.publish(rids=RIDS)
     await viewer.watch("p-audio", tile(0, 0))
     await connected(running, "a")
     reception, sound = viewer.on("p-video"), viewer.on("p-audio")
-    await until(lambda: (640, 480) in reception.decoded_sizes())
+    await until(lambda: (640, 480) in reception.keyframe_sizes)
 
     def carry(bps: int) -> bool:
         ssrc = next(iter(viewer.received))

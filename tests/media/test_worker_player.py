@@ -2,44 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-
 import pytest
 
 from media import rpc
 from media.framing import RpcError
-from tests.media.people import Performer, Viewer
+from tests.media.conftest import MakePerformer, MakeViewer
 from tests.media.test_worker import shows
-from tests.media.workers import RunningWorker, worker
+from tests.media.workers import RunningWorker
 from tests.wire import until
 
-MakePerformer = Callable[[str], Performer]
-
-
-@pytest.fixture
-async def running() -> AsyncIterator[RunningWorker]:
-    async with worker() as it:
-        yield it
-
-
-@pytest.fixture
-async def perform(running: RunningWorker) -> AsyncIterator[MakePerformer]:
-    made: list[Performer] = []
-
-    def make(peer: str) -> Performer:
-        made.append(Performer(running, peer))
-        return made[-1]
-
-    yield make
-    for performer in made:
-        performer.close()
-
-
-@pytest.fixture
-async def player(running: RunningWorker) -> AsyncIterator[Viewer]:
-    it = Viewer(running, "w")
-    yield it
-    it.close()
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def wants(*tracks: str) -> list[rpc.WantedTrack]:
@@ -47,8 +19,9 @@ def wants(*tracks: str) -> list[rpc.WantedTrack]:
 
 
 async def test_a_player_is_switched_to_another_person_without_a_seam(
-    running: RunningWorker, perform: MakePerformer, player: Viewer
+    running: RunningWorker, perform: MakePerformer, viewers: MakeViewer
 ) -> None:
+    player = viewers("w")
     await perform("p").publish()
     another = perform("r")
     await another.publish(rids=("q", "h"))
@@ -71,8 +44,9 @@ async def test_a_player_is_switched_to_another_person_without_a_seam(
 
 
 async def test_a_player_waits_for_a_track_that_is_not_there_yet_and_outlives_it(
-    running: RunningWorker, perform: MakePerformer, player: Viewer
+    running: RunningWorker, perform: MakePerformer, viewers: MakeViewer
 ) -> None:
+    player = viewers("w")
     answer = await player.play("p-audio", "p-video")
     assert answer.count("a=sendonly") == 2
     await perform("p").publish()
@@ -87,8 +61,9 @@ async def test_a_player_waits_for_a_track_that_is_not_there_yet_and_outlives_it(
 
 
 async def test_a_player_without_the_codec_is_refused(
-    running: RunningWorker, perform: MakePerformer, player: Viewer
+    running: RunningWorker, perform: MakePerformer, viewers: MakeViewer
 ) -> None:
+    player = viewers("w")
     speaker = perform("p")
     offer = speaker.client.offer(audio=False).replace("VP8/90000", "H264/90000")
     answer = await running.client.call(
@@ -111,8 +86,9 @@ async def test_a_player_without_the_codec_is_refused(
 
 
 async def test_a_player_restarts_ice_by_fragment(
-    running: RunningWorker, perform: MakePerformer, player: Viewer
+    running: RunningWorker, perform: MakePerformer, viewers: MakeViewer
 ) -> None:
+    player = viewers("w")
     await perform("p").publish()
     await player.play("p-video")
     picture = player.of_kind("video")

@@ -1,0 +1,66 @@
+"""A worker process shared by the tests of a module; each test leaves it empty."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest_asyncio
+
+from media import rpc
+from tests.media.people import Performer, Viewer
+from tests.media.workers import RunningWorker, worker
+
+MakePerformer = Callable[[str], Performer]
+MakeViewer = Callable[..., Viewer]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_worker() -> AsyncIterator[RunningWorker]:
+    async with worker() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def running(shared_worker: RunningWorker) -> AsyncIterator[RunningWorker]:
+    """The module's worker, without peers and notices."""
+    shared_worker.heard.clear()
+    yield shared_worker
+    stats = await shared_worker.stats()
+    for kind in ("publishers", "subscribers", "players"):
+        for peer in stats[kind]:
+            await shared_worker.client.call(rpc.PeerClose(peer=peer))
+    left = await shared_worker.stats()
+    assert left["tracks"] == {}
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def perform(running: RunningWorker) -> AsyncIterator[MakePerformer]:
+    """Makes people who publish."""
+    made: list[Performer] = []
+
+    def make(peer: str) -> Performer:
+        made.append(Performer(running, peer))
+        return made[-1]
+
+    yield make
+    for performer in made:
+        performer.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def performer(perform: MakePerformer) -> Performer:
+    return perform("p")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def viewers(running: RunningWorker) -> AsyncIterator[MakeViewer]:
+    """Makes people who watch."""
+    made: list[Viewer] = []
+
+    def make(peer: str, **faults: float) -> Viewer:
+        made.append(Viewer(running, peer, **faults))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for viewer in made:
+        viewer.close()
