@@ -134,7 +134,7 @@ async def patch(request: web.Request, endpoints: Endpoints) -> web.Response:
         RoomError: BAD_TOKEN, NOT_FOUND, FORBIDDEN, TOO_LARGE, RATE_LIMITED or UNAVAILABLE.
     """
     endpoint = endpoints.find(request.match_info["session"], grant_of(request))
-    endpoints.require_patience(endpoint)
+    endpoints.require_patch(endpoint)
     text = await read_body(request, fragment.CONTENT_TYPE, fragment.MAX_FRAGMENT_BYTES)
     header = request.headers.getall("If-Match", [])
     if not header:

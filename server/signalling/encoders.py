@@ -27,7 +27,7 @@ class Encoders:
     def __init__(self, realtime: Realtime, link: MediaLink, peers: Peers) -> None:
         self._realtime = realtime
         self._peers = peers
-        self.endpoints = Endpoints(link)
+        self.endpoints = Endpoints(link, posts_per_s=1.0, post_burst=20.0)
 
     async def publish(self, room: RoomId, grant: Grant, sdp: str) -> Endpoint:
         """Open a session and publish what the offer sends: at most one sound and one picture.
@@ -35,8 +35,9 @@ class Encoders:
         The person's earlier encoder in this room ends as soon as the new one is there.
 
         Raises:
-            RoomError: FORBIDDEN, REMOVED, NOT_FOUND, BAD_SDP or UNAVAILABLE.
+            RoomError: FORBIDDEN, REMOVED, NOT_FOUND, RATE_LIMITED, BAD_SDP or UNAVAILABLE.
         """
+        self.endpoints.require_post(grant.identity)
         kinds = [kind for kind in SOURCES if re.search(rf"^m={kind} ", sdp, re.MULTILINE)]
         if not kinds:
             raise RoomError(

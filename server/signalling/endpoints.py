@@ -13,17 +13,24 @@ from dataclasses import dataclass, field
 from media import rpc
 from media.framing import RpcError
 from rooms.errors import Code, RoomError
+from rooms.ids import Identity
+from server.realtime.limits import TokenBucket
 from server.realtime.sessions import Session
 from server.signalling.fragment import Fragment, build, credentials_of
 from server.signalling.media_link import MediaLink, room_error
 from server.tokens import Grant
 
+PEOPLE_COUNTED = 10_000
 PATCHES_PER_S, PATCH_BURST = 2.0, 20.0
 """A client trickles a handful of candidates and restarts now and then; more is a flood."""
 
 
 def _new_etag() -> str:
     return secrets.token_hex(8)
+
+
+def _patches() -> TokenBucket:
+    return TokenBucket(PATCHES_PER_S, PATCH_BURST, asyncio.get_running_loop().time())
 
 
 @dataclass
@@ -34,7 +41,6 @@ class Endpoint:
         id: last part of its URL, 128 random bits.
         etag: names the ICE session; changes with each restart (RFC 9725 §4.3.1).
         remote: the client's credentials in the present ICE session.
-        allowance: PATCHes that may still come, as of ``counted_at`` (loop time).
     """
 
     session: Session
@@ -43,15 +49,20 @@ class Endpoint:
     remote: Fragment
     id: str = field(default_factory=lambda: secrets.token_hex(16))
     etag: str = field(default_factory=_new_etag)
-    allowance: float = PATCH_BURST
-    counted_at: float = 0.0
+    patches: TokenBucket = field(default_factory=_patches)
 
 
 class Endpoints:
-    """The sessions of one protocol on this node. Owner: Encoders or Players."""
+    """The sessions of one protocol on this node. Owner: Encoders or Players.
 
-    def __init__(self, link: MediaLink) -> None:
+    Args:
+        posts_per_s, post_burst: how often one person may start a session.
+    """
+
+    def __init__(self, link: MediaLink, *, posts_per_s: float, post_burst: float) -> None:
         self._link = link
+        self._pace = (posts_per_s, post_burst)
+        self._posts: dict[Identity, TokenBucket] = {}
         self._by_id: dict[str, Endpoint] = {}
 
     def __len__(self) -> int:
@@ -92,20 +103,26 @@ class Endpoints:
             )
         return endpoint
 
-    def require_patience(self, endpoint: Endpoint) -> None:
-        """Count a PATCH.
+    def require_post(self, identity: Identity) -> None:
+        """Count a person's POST.
 
         Raises:
             RoomError: RATE_LIMITED.
         """
         now = asyncio.get_running_loop().time()
-        refilled = endpoint.allowance + (now - endpoint.counted_at) * PATCHES_PER_S
-        endpoint.allowance, endpoint.counted_at = min(PATCH_BURST, refilled), now
-        if endpoint.allowance < 1.0:
-            raise RoomError(
-                Code.RATE_LIMITED, "Too many changes. Wait a moment.", retry_after_s=1.0
-            )
-        endpoint.allowance -= 1.0
+        bucket = self._posts.pop(identity, None) or TokenBucket(*self._pace, now)
+        self._posts[identity] = bucket  # the most recent last
+        if len(self._posts) > PEOPLE_COUNTED:
+            del self._posts[next(iter(self._posts))]
+        _require(bucket.take(now))
+
+    def require_patch(self, endpoint: Endpoint) -> None:
+        """Count a session's PATCH.
+
+        Raises:
+            RoomError: RATE_LIMITED.
+        """
+        _require(endpoint.patches.take(asyncio.get_running_loop().time()))
 
     async def restart(self, endpoint: Endpoint, remote: Fragment) -> str:
         """Restart ICE with the client's new credentials.
@@ -124,3 +141,10 @@ class Endpoints:
             raise room_error(error) from error
         endpoint.remote, endpoint.etag = remote, _new_etag()
         return build(ours, endpoint.answer)
+
+
+def _require(wait_s: float) -> None:
+    if wait_s > 0:
+        raise RoomError(
+            Code.RATE_LIMITED, "Too many requests. Wait a moment.", retry_after_s=wait_s
+        )

@@ -124,7 +124,8 @@ class Players:
         self._relays = relays
         self._scope = scope
         self._players: dict[SessionId, Player] = {}
-        self.endpoints = Endpoints(link)
+        # A wall of screens, or a load test, comes back all at once.
+        self.endpoints = Endpoints(link, posts_per_s=50.0, post_burst=400.0)
         link.on(rpc.PeerStateNotice, self._peer_state)
 
     async def play(
@@ -135,6 +136,7 @@ class Players:
         Raises:
             RoomError: FORBIDDEN, REMOVED, NOT_FOUND, CONFLICT, RATE_LIMITED, BAD_SDP or UNAVAILABLE.
         """
+        self.endpoints.require_post(grant.identity)
         if not grant.may_subscribe:
             raise RoomError(
                 Code.FORBIDDEN, "Your token does not let you watch. Ask for another one."

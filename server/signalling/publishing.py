@@ -19,7 +19,7 @@ from media.framing import RpcError
 from rooms.commands import OfferedTrack
 from rooms.errors import Code, RoomError
 from rooms.ids import NodeId, TrackId
-from rooms.live import Kind, Live, Source, Track
+from rooms.live import Kind, Live, Role, Source, Track
 from rooms.permissions import allows
 from rooms.signals import MediaState
 from server.realtime.live import LiveRooms
@@ -56,7 +56,12 @@ def refusal(grant: Grant, live: Live, source: Source) -> RoomError | None:
     if not allows(f"publish.{source}", person.role, live.room.kind, floor=person.floor):
         return RoomError(
             Code.FORBIDDEN,
-            f"A {person.role} may not publish {source} here. Raise your hand to ask for the floor.",
+            f"A {person.role} may not publish {source} here. "
+            + (
+                "Ask a moderator for another role."
+                if person.role is Role.VIEWER
+                else "Raise your hand to ask for the floor."
+            ),
         )
     return None
 

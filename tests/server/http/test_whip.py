@@ -8,7 +8,7 @@ import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
@@ -17,12 +17,12 @@ import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestServer
 
-from rooms.events import StageChanged
+from rooms.events import RoleChanged, StageChanged
 from rooms.ids import Identity, RoomId
 from rooms.live import Role, Source
 from server import keys, tokens
 from server.http import application
-from server.signalling import endpoints
+from server.signalling import endpoints, players
 from tests.server.signalling.media import Receiver, Sender
 from tests.server.signalling.nodes import HALL, ROOM, Node, running_node, until
 from tests.services import Valkey
@@ -105,6 +105,7 @@ async def module_venue(
 @pytest_asyncio.fixture(loop_scope="module")
 async def venue(module_venue: Venue) -> AsyncIterator[Venue]:
     await until(lambda: module_venue.node.signalling.link.up, "the worker")
+    module_venue.node.signalling.encoders.endpoints._posts.clear()
     yield module_venue
     await module_venue.node.realtime.sessions.close_all("left")
 
@@ -201,6 +202,7 @@ async def test_the_program_follows_the_stage_without_a_new_connection(venue: Ven
         await screen.flows("video")
 
 
+@pytest.mark.slow
 async def test_a_player_waits_in_place_while_its_stream_is_away(venue: Venue) -> None:
     with closing(Sender()) as first, closing(Sender()) as second, closing(Receiver()) as screen:
         location = await venue.publish(first, "ann")
@@ -212,6 +214,7 @@ async def test_a_player_waits_in_place_while_its_stream_is_away(venue: Venue) ->
         await screen.flows("video", "audio")
 
 
+@pytest.mark.slow
 async def test_three_hundred_players_of_one_token_are_let_in(venue: Venue) -> None:
     """Most only negotiate here: the load itself is a matter for a benchmark."""
     with closing(Sender()) as sender, closing(Receiver()) as receiver:
@@ -268,6 +271,7 @@ async def test_candidates_are_taken_and_ice_restarts(venue: Venue) -> None:
         assert answer.status == 204
 
 
+@pytest.mark.slow
 async def test_a_player_restarts_too(venue: Venue) -> None:
     with closing(Sender()) as sender, closing(Receiver()) as receiver:
         await venue.publish(sender, "ann")
@@ -281,7 +285,7 @@ async def test_a_player_restarts_too(venue: Venue) -> None:
         answer, ours = await venue.patch(answer.headers["Location"], token, changed, If_Match="*")
         assert answer.status == 200
         receiver.client.take_restart(ours)
-        await receiver.flows("video", "audio", more=60)
+        await receiver.flows("video", "audio", more=30)
 
 
 @pytest.mark.parametrize(
@@ -328,15 +332,80 @@ async def test_a_flood_of_patches_is_slowed_down(venue: Venue) -> None:
         assert statuses[-1] == 429
 
 
+async def test_a_flood_of_posts_is_slowed_down(venue: Venue) -> None:
+    token = venue.token("flooder")
+    answers = [(await venue.post(f"/whip/{ROOM}", token, "v=0"))[0] for _ in range(40)]
+    assert {answer.status for answer in answers[:10]} == {422}
+    assert answers[-1].status == 429
+    assert int(answers[-1].headers["Retry-After"]) > 0
+    with closing(Sender()) as sender:
+        await venue.publish(sender, "somebody-else")
+
+
+async def test_a_token_has_a_bounded_number_of_players(
+    venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(players, "MAX_PER_IDENTITY", 2)
+    with closing(Sender()) as sender, closing(Receiver()) as receiver:
+        await venue.publish(sender, "ann")
+        offer = receiver.client.offer(direction="recvonly")
+        path, token = f"/whep/{ROOM}", venue.token("screen")
+        statuses = [(await venue.post(path, token, offer))[0].status for _ in range(3)]
+        assert statuses == [201, 201, 429]
+        assert (await venue.post(path, venue.token("another"), offer))[0].status == 201
+
+
+async def test_a_removed_person_s_encoder_stays_out(venue: Venue) -> None:
+    with closing(Sender()) as sender, closing(Sender()) as again:
+        await venue.publish(sender, "troll")
+        await until(lambda: "troll" in venue.people(), "the encoder")
+        bans, live = venue.node.store.bans, venue.node.realtime.live
+        await bans.add(ROOM, Identity("troll"), by=Identity("ann"), at_ms=1)
+        await live.remove(ROOM, Identity("troll"))
+        await until(lambda: "troll" not in venue.people(), "the encoder to be removed")
+        answer, body = await venue.post(f"/whip/{ROOM}", venue.token("troll"), again.sdp)
+        assert (answer.status, "removed" in body) == (403, True)
+
+
+async def test_an_encoder_ends_when_its_person_may_publish_no_more(venue: Venue) -> None:
+    with closing(Sender()) as sender:
+        await venue.publish(sender, "demoted")
+        await until(lambda: "demoted" in venue.people(), "the encoder")
+        change = RoleChanged(identity=Identity("demoted"), role=Role.VIEWER, by=Identity("bob"))
+        await venue.node.realtime.live.update(ROOM, lambda live: change)
+        await until(lambda: not venue.people(), "the encoder to end")
+
+
+async def test_turn_servers_are_named_in_link_headers(venue: Venue) -> None:
+    settings = replace(
+        venue.node.settings,
+        turn_urls=("turn:turn.example.org:3478?transport=udp",),
+        turn_secret="s" * 32,
+    )
+    app = application.build(settings)
+    app[keys.SIGNALLING] = venue.node.signalling
+    async with TestServer(app) as server:
+        with closing(Sender()) as sender:
+            async with venue.http.post(
+                server.make_url(f"/whip/{ROOM}"),
+                data=sender.sdp,
+                headers={"Content-Type": SDP, "Authorization": f"Bearer {venue.token('obs')}"},
+            ) as answer:
+                assert answer.status == 201
+                link = answer.headers["Link"]
+    assert link.startswith(
+        '<turn:turn.example.org:3478?transport=udp>; rel="ice-server"; username='
+    )
+    assert 'credential-type="password"' in link
+
+
 @pytest.mark.parametrize("kind", ["whip", "whep"])
 async def test_tokens_are_asked_for_on_every_verb(venue: Venue, kind: str) -> None:
     with closing(Sender()) as sender, closing(Receiver()) as receiver:
         whip = await venue.publish(sender, "obs")
         session = whip if kind == "whip" else await venue.play(receiver, f"/whep/{ROOM}", "obs")
         foreign = tokens.mint(
-            venue.node.settings.__class__(
-                **{**_fields(venue.node.settings), "secret": "another-secret-that-is-long-enough-0"}
-            ),
+            replace(venue.node.settings, secret="another-secret-that-is-long-enough-0"),
             identity="obs", name="Obs", role=Role.MEMBER, any_room=True,
         )  # fmt: skip
         expired = venue.token("obs", ttl_s=1, now_ms=1_000_000)
@@ -355,10 +424,6 @@ async def test_tokens_are_asked_for_on_every_verb(venue: Venue, kind: str) -> No
             assert answer.status == 403
         answer, _ = await venue.request("DELETE", session, venue.token("obs"))
         assert answer.status == 200
-
-
-def _fields(settings: Any) -> dict[str, Any]:
-    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
 
 
 @pytest.mark.parametrize(
@@ -449,6 +514,7 @@ async def test_a_player_without_the_stream_s_codec_is_told_so(venue: Venue) -> N
         assert "VP8" in body
 
 
+@pytest.mark.slow
 async def test_while_the_worker_is_away_posts_are_told_when_to_come_back(venue: Venue) -> None:
     with closing(Sender()) as sender, closing(Sender()) as again, closing(Receiver()) as receiver:
         location = await venue.publish(sender, "ann")
@@ -496,6 +562,7 @@ async def test_a_head_request_finds_an_endpoint_and_a_get_none(venue: Venue, pat
     assert answer.status == 405
 
 
+@pytest.mark.slow
 async def test_ffmpeg_publishes_h264_and_a_player_receives_it(venue: Venue) -> None:
     """FFmpeg offers setup:passive and H264, RTX and Opus, and ends by DELETE."""
     command = [

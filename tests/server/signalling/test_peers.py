@@ -309,6 +309,7 @@ async def test_a_restart_offers_again_and_media_goes_on(node: Node, anew: bool) 
         await follower.receiver.flows("audio")
 
 
+@pytest.mark.slow
 async def test_a_killed_worker_costs_a_new_connection_not_the_seat(node: Node) -> None:
     ann, bob = await node.tab(grant("ann")), await node.tab(grant("bob"))
     with (
@@ -333,6 +334,7 @@ async def test_a_killed_worker_costs_a_new_connection_not_the_seat(node: Node) -
         assert not bob.session.closed
 
 
+@pytest.mark.slow
 async def test_while_the_worker_is_away_commands_say_when_to_try_again(node: Node) -> None:
     ann = await node.tab(grant("ann"))
     pid = node.signalling.worker.pid

@@ -6,11 +6,13 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from rooms.events import TrackUpdated
 from rooms.ids import RoomId
 from tests.server.signalling.media import Follower, Sender
 from tests.server.signalling.nodes import ROOM, Node, grant, running_node, until
@@ -120,6 +122,7 @@ async def test_a_track_crosses_once_however_many_watch(nodes: tuple[Node, Node])
             watcher.close()
 
 
+@pytest.mark.slow
 async def test_what_nobody_wants_any_more_stops_crossing_and_the_link_ends(
     nodes: tuple[Node, Node],
 ) -> None:
@@ -163,6 +166,7 @@ async def test_only_the_layers_of_use_cross(nodes: tuple[Node, Node]) -> None:
         await follower.receiver.flows("video", more=30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["gz", "sf"])
 async def test_a_killed_worker_on_either_end_only_interrupts(
     nodes: tuple[Node, Node], victim: str
@@ -186,3 +190,19 @@ async def test_a_killed_worker_on_either_end_only_interrupts(
         else:
             await bob.signal("media.offer", anew=True)
         await follower.receiver.flows("audio")
+
+
+async def test_a_moderator_s_mute_reaches_the_node_that_has_the_track(
+    nodes: tuple[Node, Node],
+) -> None:
+    gz, sf = nodes
+    ann, bob = await gz.tab(grant("ann")), await sf.tab(grant("bob"))
+    with closing(Sender(video=False)) as sender, closing(Follower(bob)) as follower:
+        (track,) = await publish(ann, sender, MIC)
+        await seen(sf, "ann", 1)
+        await follower.view()
+        await follower.receiver.flows("audio")
+        forced = TrackUpdated(track=replace(track, muted=True, forced=True))
+        await sf.realtime.live.update(ROOM, lambda live: forced)
+        await sf.signalling.peers.hold(ROOM, track.id, True)
+        await follower.receiver.stops("audio")

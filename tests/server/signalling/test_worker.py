@@ -73,6 +73,7 @@ async def test_a_killed_worker_is_started_again_on_its_port(tmp_path: Path) -> N
             assert isinstance(outcome, dict | RpcError)
 
 
+@pytest.mark.slow
 async def test_a_worker_that_ends_by_itself_is_started_again(tmp_path: Path) -> None:
     link, log = MediaLink(), list[str]()
     async with running(tmp_path, link, log) as worker:
