@@ -45,6 +45,7 @@ class Bus:
         self._live: set[str] = set()
         self._pubsub: PubSub | None = None
         self._changed = asyncio.Event()
+        self._up = True
 
     async def subscribe(self, channel: str, receiver: Receiver) -> None:
         """Hear ``channel`` from now on; returns when the subscription stands.
@@ -88,9 +89,12 @@ class Bus:
                     await pubsub.subscribe(*missing)
                     sent |= missing
                 self._pubsub = pubsub
+                self._up = True
                 await self._read(pubsub)
             except (RedisError, OSError, TimeoutError) as error:
-                log.warning("bus_lost", error=str(error) or type(error).__name__)
+                if self._up:
+                    self._up = False
+                    log.warning("bus_lost", error=str(error) or type(error).__name__)
             finally:
                 self._pubsub = None
                 self._live.clear()

@@ -14,7 +14,7 @@ from rooms.errors import RoomError
 from rooms.ids import NodeId
 from rooms.live import NodeAddress
 from server.realtime.codec import to_json
-from server.realtime.link import FencedError, RedisLink
+from server.realtime.link import RedisLink
 from server.realtime.records import NodeRecord
 
 log = structlog.get_logger(__name__)
@@ -133,8 +133,8 @@ class Nodes:
         )
 
     async def release(self) -> None:
-        """Give the lease up at an orderly end."""
+        """Give the lease up at an orderly end; it expires by itself where that fails."""
         try:
             await self._link.insist("node_release", self.me.id, self.me.fence)
-        except FencedError:
-            log.info("node_lease_was_lost", node=self.me.id)
+        except RoomError as error:
+            log.info("node_not_released", node=self.me.id, error=error.message)

