@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from contextlib import closing
 from typing import Any
 
@@ -16,6 +17,7 @@ from rooms.ids import Identity, TrackId
 from rooms.live import Role, Source, Track
 from tests.server.signalling.media import Follower, Sender
 from tests.server.signalling.nodes import HALL, MICROPHONE_ONLY, ROOM, Node, Tab, grant, until
+from tests.services import Valkey
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -357,3 +359,24 @@ async def test_who_speaks_is_told_to_everybody(node: Node) -> None:
         await publish(ann, sender, MIC)
         await bob.signal("speaker.changed", identities=["ann"])
         await ann.signal("speaker.changed", identities=["ann"])
+
+
+@pytest.mark.slow
+async def test_a_track_that_ends_while_redis_is_away_is_taken_back_when_it_returns(
+    node: Node, valkey_server: Valkey
+) -> None:
+    ann, bob = await node.tab(grant("ann")), await node.tab(grant("bob"))
+    with closing(Sender()) as sender, closing(Follower(bob)) as follower:
+        await publish(ann, sender)
+        await follower.view()
+        await follower.receiver.flows("audio")
+        with socket.socket(socket.AF_UNIX) as link:
+            link.connect(str(valkey_server.socket_path))
+            link.sendall(b"CLIENT PAUSE 2500 ALL\r\n")
+            assert link.recv(16) == b"+OK\r\n"
+        await follower.receiver.flows("audio")
+        sender.close()
+        await ann.signal("media.state", peer="publisher", state="closed")
+        assert len(tracks_of(node, "ann")) == 2
+        await until(lambda: not tracks_of(node, "ann"), "the dead tracks to go")
+        assert not ann.session.closed
