@@ -76,7 +76,6 @@ class Downlink:
         self.connected = False
         self.rtt = 0.1
         self.drops = [0] * len(Drop)
-        self.unsent = 0
         self._cname = cname
         self._tell_state = on_state
         self._tell_paused = on_paused
@@ -99,17 +98,12 @@ class Downlink:
             on_rtcp=self._on_rtcp,
             on_state=self._on_state,
         )
+        self.send_rtp = self.transport.send_rtp
 
     # For down tracks (Carrier).
 
     def number(self, size_bytes: int, now: float) -> int:
         return self._departures.next(size_bytes, now, self._estimate.probing(now))
-
-    def send_rtp(self, packet: memoryview) -> bool:
-        sent = self.transport.send_rtp(packet)
-        if not sent:
-            self.unsent += 1
-        return sent
 
     def fail(self, reason: str) -> None:
         self.transport.close(reason)
@@ -257,7 +251,7 @@ class Downlink:
             "estimate_bps": self._estimate.bps if self._measured else None,
             "rtt": self.rtt,
             "paused": self.paused,
-            "unsent": self.unsent,
+            "dropped": dict(self.transport.counters),
             "drops": {drop.name.lower(): self.drops[drop] for drop in Drop if self.drops[drop]},
             "tracks": [down.stats() for down in self.downs.values()],
         }

@@ -7,6 +7,7 @@ transport. Hot path: ``forward`` copies the packet once, patches it and sends it
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Protocol
 
 from media.core.extensions import ExtensionIds, Wire
@@ -37,8 +38,9 @@ class Carrier(Protocol):
     def number(self, size_bytes: int, now: float) -> int:
         """Give the next transport-wide number."""
 
-    def send_rtp(self, packet: memoryview) -> bool:
-        """Protect and send."""
+    @property
+    def send_rtp(self) -> Callable[[memoryview], bool]:
+        """What protects and sends."""
 
     def fail(self, reason: str) -> None:
         """Close the connection: it is beyond help."""
