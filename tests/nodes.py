@@ -81,10 +81,16 @@ def token(**options: str | bool) -> str:
 
 @contextmanager
 def running_node(
-    name: str, folder: Path, *, redis_url: str, database_url: str, **settings: str
+    name: str,
+    folder: Path,
+    *,
+    redis_url: str,
+    database_url: str,
+    port: int | None = None,
+    **settings: str,
 ) -> Iterator[Node]:
     """Run one node on loopback until the block ends; its log is kept in ``folder``."""
-    port = free_port()
+    port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     chosen = {
         "YUNHAI_NODE": name,

@@ -13,7 +13,7 @@ import pytest
 from playwright.async_api import Browser
 
 from tests.e2e.visitor import NoBrowserError, Visitor, running_browser
-from tests.nodes import Node, running_node, token
+from tests.nodes import Node, free_port, running_node, token
 from tests.services import Valkey
 
 
@@ -31,12 +31,21 @@ def venue(valkey_server: Valkey, tmp_path: Path) -> Iterator[Venue]:
     """Two fresh nodes that share everything."""
     valkey_server.flush()
     database = f"sqlite:///{tmp_path / 'venue.db'}"
+    ports = {"gz": free_port(), "sf": free_port()}
+    origins = ",".join(f"http://127.0.0.1:{port}" for port in ports.values())
     with ExitStack() as stack:
         gz, sf = (
             stack.enter_context(
-                running_node(name, tmp_path, redis_url=valkey_server.url, database_url=database)
+                running_node(
+                    name,
+                    tmp_path,
+                    redis_url=valkey_server.url,
+                    database_url=database,
+                    port=port,
+                    YUNHAI_ORIGINS=origins,
+                )
             )
-            for name in ("gz", "sf")
+            for name, port in ports.items()
         )
         yield Venue(gz, sf, lambda room, kind="interview": _open_room(gz, room, kind))
 

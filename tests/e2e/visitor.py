@@ -12,7 +12,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",  # tests may run as root
-    "--use-fake-device-for-media-stream",
+    "--use-fake-device-for-media-stream=fps=10",
     "--use-fake-ui-for-media-stream",
     "--auto-select-desktop-capture-source=Entire screen",
     "--autoplay-policy=no-user-gesture-required",
@@ -178,6 +178,16 @@ class Visitor:
         await self.until(
             lambda: self.energy_of(identity), lambda energy: energy > now + 1e-5, patience_s
         )
+
+    async def until_silent(self, identity: str) -> None:
+        """Wait for 1.5 seconds in which nothing of that person is heard (the fake one beeps each second)."""
+
+        async def heard_meanwhile() -> float:
+            before = await self.energy_of(identity)
+            await asyncio.sleep(1.5)
+            return await self.energy_of(identity) - before
+
+        await self.until(heard_meanwhile, lambda energy: energy < 1e-6)
 
     async def until(
         self,

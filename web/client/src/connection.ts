@@ -39,6 +39,8 @@ export class Connection {
 
   /** Called after each join; `same` when the session and its node are those of before. */
   onJoined: (same: boolean) => void = () => {};
+  /** Our media stayed behind at another node or with another session; called before what was missed. */
+  onMoved: () => void = () => {};
   onEvent: (live: Live, envelope: Envelope) => void = () => {};
   onSignal: SignalHandler = () => {};
 
@@ -193,9 +195,10 @@ export class Connection {
     const snapshot = await this.call<Snapshot>("room.join", { room: this.room, protocol: 1, resume });
     if (this.#socket !== socket) throw new CallError("offline", "connection replaced");
     setServerClock(snapshot.now_ms, asked_ms, Date.now());
+    const same = this.#session === snapshot.me.session && this.#joinedNode === url;
+    if (!same) this.onMoved();
     if (!this.#timeline.start(snapshot)) throw new CallError("conflict", "the answer does not continue what we have");
     this.#resumable = true;
-    const same = this.#session === snapshot.me.session && this.#joinedNode === url;
     this.#session = snapshot.me.session;
     this.#joinedNode = url;
     this.#nodes.learn(snapshot.nodes.map((node: NodeAddress) => node.url), url);

@@ -79,6 +79,11 @@ export class Publisher {
     return null;
   }
 
+  /** What the server knew of us is gone: its ids mean nothing any more. */
+  disown(): void {
+    for (const slot of this.#slots.values()) slot.published = null;
+  }
+
   /** The server's id of what we send as `source`. */
   trackId(source: Source): string | null {
     return this.#slots.get(source)?.published?.id ?? null;

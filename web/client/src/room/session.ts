@@ -70,6 +70,7 @@ export class Session {
       (message) => this.#log([message]),
       { load: () => sessionStorage.getItem(key), save: (text) => sessionStorage.setItem(key, text) },
     );
+    this.connection.onMoved = () => this.media.publisher.disown();
     this.connection.onJoined = (same) => {
       this.#log(this.connection.live.value!.messages, this.messages.value.length === 0);
       this.media.joined(same);
