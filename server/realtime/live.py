@@ -111,7 +111,7 @@ class LiveRooms:
                 try:
                     await self._publish(room, event, [])
                 except RoomError as error:
-                    log.debug("event_waits", room=room, event=event.name, error=error.message)
+                    log.debug("event_waits", room=room, what=event.name, error=error.message)
                     await asyncio.sleep(RETRY_PAUSE)
                     continue
                 self._backlog.popleft()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -12,6 +12,7 @@ log = structlog.get_logger(__name__)
 
 
 CANCEL_AGAIN_S = 0.25
+RESTART_S = 1.0
 
 
 class Scope:
@@ -34,6 +35,16 @@ class Scope:
             work.close()  # a task cancelled before its first step never began it
 
         task.add_done_callback(ended)
+
+    def keep(self, make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run endless work; should it fail all the same, log that and begin it again."""
+
+        async def again() -> None:
+            while True:
+                await self._guard(make())
+                await asyncio.sleep(RESTART_S)
+
+        self.spawn(again())
 
     @staticmethod
     async def _guard(work: Coroutine[Any, Any, object]) -> None:

@@ -71,20 +71,20 @@ class Realtime:
             try:
                 await sessions.evict_former()
                 await nodes.lease()
-                scope.spawn(bus.run_forever())
+                scope.keep(bus.run_forever)
                 await bus.subscribe(nodes.channel, nodes.receive)
             except RoomError as error:
                 raise RedisUnreachable(
                     f"Redis at {masked(redis_url)} went away during the start: {error.message}"
                 ) from None
             for work in (
-                nodes.handle_forever(),
-                sessions.keep_node_forever(),
-                sessions.keep_sessions_forever(),
-                sessions.sweep_forever(),
-                live.publish_waiting_forever(),
+                nodes.handle_forever,
+                sessions.keep_node_forever,
+                sessions.keep_sessions_forever,
+                sessions.sweep_forever,
+                live.publish_waiting_forever,
             ):
-                scope.spawn(work)
+                scope.keep(work)
             yield cls(
                 link=link,
                 bus=bus,

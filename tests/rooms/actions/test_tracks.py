@@ -44,7 +44,7 @@ async def test_nobody_mutes_anothers_track_without_the_right(node: Node) -> None
         (actions.force_mute, TrackForceMute(track=LINS), Code.FORBIDDEN),
     ):
         with pytest.raises(RoomError) as caught:
-            await node.act(action, "ada", command)  # type: ignore[arg-type]
+            await node.act(action, "ada", command)
         assert caught.value.code is code
     with pytest.raises(RoomError) as caught:
         await node.act(actions.force_mute, "mod", TrackForceMute(track=TrackId("t_none")))

@@ -369,9 +369,9 @@ async def cut_off(node: Node) -> AsyncIterator[None]:
     whole = (link.redis, bus._redis)
     nowhere = Redis.from_url("unix:///nonexistent", retry=Retry(NoBackoff(), 0))
     link.redis = bus._redis = nowhere
-    pubsub = bus._pubsub
-    if pubsub is not None and pubsub.connection is not None:
-        await pubsub.connection.disconnect()
+    connection: Any = getattr(bus._pubsub, "connection", None)
+    if connection is not None:
+        await connection.disconnect()
     try:
         yield
     finally:
