@@ -67,14 +67,14 @@ export function Before({ session }: { session: Session }) {
           </p>
         </div>
         <div class="before-body">
-          {speaks ? <Preview session={session} mode={mode} /> : <Listening viewer={claimed.role === "viewer"} />}
+          {!list ? <div class="bone preview-bone" aria-busy="true" /> : speaks ? <Preview session={session} mode={mode} /> : <Listening viewer={claimed.role === "viewer"} />}
           <div class="before-side">
             <p class="you-are" data-test="you-are">
               <span class="muted">{t("Others see you as")}</span>
               <strong>{list?.you.name || claimed.name}</strong>
               <span class="tag">{roleName(list?.you.role ?? claimed.role)}</span>
             </p>
-            {speaks && (
+            {list && speaks && (
               <div class="fields">
                 {mode !== "text" && <DevicePicker kind="microphone" media={media} />}
                 {mode === "everything" && <DevicePicker kind="camera" media={media} />}
@@ -91,7 +91,7 @@ export function Before({ session }: { session: Session }) {
         </div>
         <div class="before-actions">
           <button type="button" class="button primary large" onClick={() => enter(false)} data-test="enter">{t("Enter the room")}</button>
-          {speaks && mode !== "text" && (
+          {list && speaks && mode !== "text" && (
             <button type="button" class="button large" onClick={() => enter(true)} data-test="enter-listener">{t("Enter as listener")}</button>
           )}
         </div>
