@@ -23,6 +23,7 @@ from media.core.outgoing import Outgoing
 from media.core.packet import Packet
 from media.core.rtcp import SenderReport, build_sr
 from media.core.seqmap import extend_seq
+from media.core.source import MAX_DROPOUT
 from media.track import Layer, PublishedTrack
 
 IDS = ExtensionIds(
@@ -180,12 +181,14 @@ class RelayStream:
 
     def place(self, packet: Packet) -> Outgoing:
         """Set the packet's outgoing numbers."""
-        if self._shift is None:
-            # Starting low leaves the other side's SRTP two thirds of a cycle to hear of us.
+        shift = self._shift
+        if shift is None or packet.seq + shift - self._highest > MAX_DROPOUT:
+            # Began, came back, or the origin jumped. Starting low leaves the other side's
+            # SRTP most of a cycle to hear of us.
             self._first = self._highest + 1
-            self._shift = self._first - packet.seq
+            shift = self._shift = self._first - packet.seq
         out = self.out
-        out.seq = packet.seq + self._shift
+        out.seq = packet.seq + shift
         if out.seq > self._highest:
             self._highest = out.seq
         out.ts = packet.ts

@@ -28,6 +28,8 @@ from media.udp import MediaPort
 BEATS_PER_TICK = 5
 OFFERS_SLICE_S = 0.004
 """So long at a time offers are made on our own account; then packets have their turn."""
+DETAILED_PEERS = 400
+"""With more than these, statistics say of each peer only its state, to fit a frame."""
 
 Peer = Publisher | Subscriber | Player
 _P = TypeVar("_P", Subscriber, Player)
@@ -287,8 +289,13 @@ class Worker:
                 self._notify(rpc.SpeakersNotice(room=room, tracks=tracks))
 
     def _stats(self) -> dict[str, object]:
-        kinds = {"publishers": Publisher, "subscribers": Subscriber, "players": Player}
         late_s, self._late_s = self._late_s, 0.0
+        brief = len(self._peers) > DETAILED_PEERS
+        peers: dict[str, dict[str, object]] = {"publishers": {}, "subscribers": {}, "players": {}}
+        for name, peer in self._peers.items():
+            transport = peer.transport if isinstance(peer, Publisher) else peer.link.transport
+            of_kind = peers[type(peer).__name__.lower() + "s"]
+            of_kind[name] = {"state": transport.state} if brief else peer.stats()
         return {
             "uptime_s": self._loop.time() - self._started_at,
             "late_s": late_s,
@@ -296,10 +303,7 @@ class Worker:
             "worker": dict(self._board.counters),
             "tracks": {track.id: track.stats() for track in self._board.tracks.values()},
             "links": {name: link.stats() for name, link in self._links.items()},
-            **{
-                title: {n: p.stats() for n, p in self._peers.items() if isinstance(p, kind)}
-                for title, kind in kinds.items()
-            },
+            **peers,
         }
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from tests.media.test_worker import shows
 from tests.media.workers import RunningWorker, connected
 from tests.wire import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 RIDS = ("q", "h", "f")
 

@@ -11,7 +11,7 @@ from tests.media.test_worker import shows
 from tests.media.workers import RunningWorker
 from tests.wire import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 
 def wants(*tracks: str) -> list[rpc.WantedTrack]:

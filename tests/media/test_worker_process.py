@@ -24,6 +24,8 @@ from tests.wire import until
 
 SEED = 20261121
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_taken_port_is_named_with_the_variable_to_change(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:

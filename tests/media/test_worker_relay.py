@@ -19,6 +19,8 @@ from tests.wire import Wire, until
 
 SEED = 20261121
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Pair:
