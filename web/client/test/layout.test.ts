@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { featured, fitGrid, shownPeople, SMALL_ROOM } from "../src/layout";
+import { initials } from "../src/room/tile";
 import type { Live, Participant, Source, Track } from "../src/wire";
 
 function person(identity: string, joined_ms: number, changes: Partial<Participant> = {}): Participant {
@@ -86,4 +87,19 @@ describe("featured", () => {
     expect(featured(live, "me", { identity: "gone", source: "camera" }, [])).toEqual({ identity: "ann", source: "camera" });
     expect(featured(live, "me", { identity: "bo", source: "screen" }, [])).toEqual({ identity: "ann", source: "camera" });
   });
+});
+
+describe("initials", () => {
+  it.each([
+    ["Ann Lee", "AL"],
+    ["Ann", "A"],
+    ["Mary Jane van der Berg", "MB"],
+    ["林可", "林可"],
+    ["欧阳娜娜 Ouyang Nana", "娜娜"],
+    ["佐藤 美咲", "佐藤"],
+    ["Moderator 主持人", "M"],
+    ["Talent 人才", "T"],
+    ["", "?"],
+    ["😀 Joy", "😀J"],
+  ])("of %j are %j", (name, shown) => expect(initials(name)).toBe(shown));
 });

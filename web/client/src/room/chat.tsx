@@ -81,18 +81,16 @@ function Line({ message, before, mine }: { message: Message; before: Message | u
   const newDay = !before || day(before.sent_ms, zone) !== date;
   const joined = !newDay && before !== undefined && before.identity === message.identity && message.sent_ms - before.sent_ms < TOGETHER_MS;
   return (
-    <>
-      {newDay && <li class="chat-day" role="presentation"><span>{date}</span></li>}
-      <li class={`chat-line${mine ? " mine" : ""}${joined ? " joined" : ""}`} data-test="chat-message" data-number={message.number}>
-        {!joined && (
-          <p class="chat-head">
-            <span class="chat-name">{message.name}</span>
-            <time class="tnum" dateTime={new Date(message.sent_ms).toISOString()}>{time(message.sent_ms, zone)}</time>
-          </p>
-        )}
-        <p class="chat-text"><Text text={message.text} /></p>
-      </li>
-    </>
+    <li class={`chat-line${mine ? " mine" : ""}${joined ? " joined" : ""}`} data-test="chat-message" data-number={message.number}>
+      {newDay && <p class="chat-day">{date}</p>}
+      {!joined && (
+        <p class="chat-head">
+          <span class="chat-name">{message.name}</span>
+          <time class="tnum" dateTime={new Date(message.sent_ms).toISOString()}>{time(message.sent_ms, zone)}</time>
+        </p>
+      )}
+      <p class="chat-text"><Text text={message.text} /></p>
+    </li>
   );
 }
 

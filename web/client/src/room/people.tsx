@@ -38,12 +38,12 @@ export function People({ session }: { session: Session }) {
       <div class="people-scroll" tabIndex={0} role="region" aria-label={t("People in the room")}>
         {hands.length > 0 && (
           <section>
-            <h3 class="people-title amber"><Icon name="hand" />{t("Hands, first come first")}</h3>
+            <h2 class="people-title amber"><Icon name="hand" />{t("Hands, first come first")}</h2>
             <ol class="people-list" data-test="hands">{hands.map((person, index) => row(person, index + 1))}</ol>
           </section>
         )}
         <section>
-          <h3 class="people-title">{tn("{count} person here", "{count} people here", everybody.length)}</h3>
+          <h2 class="people-title">{tn("{count} person here", "{count} people here", everybody.length)}</h2>
           <ul class="people-list" data-test="people-list">{rest.slice(0, ROWS).map((person) => row(person))}</ul>
           {rest.length > ROWS && <p class="muted pad">{tn("And {count} more: find them by name above.", "And {count} more: find them by name above.", rest.length - ROWS)}</p>}
           {found.length === 0 && <p class="muted pad">{t("Nobody here has a name like that.")}</p>}

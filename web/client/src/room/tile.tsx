@@ -61,9 +61,12 @@ export function initials(name: string): string {
   const words = name.trim().split(/[\s·・]+/u).filter(Boolean);
   const first = [...(words[0] ?? "?")];
   // A Chinese, Japanese or Korean name is known by its last one or two characters; a Latin one by its initials.
-  if (/[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]/u.test(first[0] ?? "")) return first.length > 2 ? first.slice(-2).join("") : first.join("");
-  return ((first[0] ?? "?") + ([...(words.length > 1 ? words.at(-1)! : "")][0] ?? "")).toUpperCase();
+  if (CJK.test(first[0]!)) return first.slice(-2).join("");
+  const last = words.filter((word) => !CJK.test(word)).at(-1)!;
+  return (words[0] === last ? first[0]! : first[0]! + [...last][0]!).toUpperCase();
 }
+
+const CJK = /[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]/u;
 
 interface Props {
   session: Session;
@@ -103,6 +106,7 @@ export function Tile({ session, shown, source = "camera", large }: Props) {
         && <Picture key={picture.id} track={picture} mirrored={mine && source === "camera"} whole={source === "screen"} label={source === "screen" ? t("Screen of {name}", { name: person.name }) : t("Picture of {name}", { name: person.name })} />}
       <div class="tile-marks">
         {staged && <span class="tally live" data-test="tally-live">{t("LIVE")}</span>}
+        {person.synthetic && <span class="tag demo" title={t("A synthetic participant of the demonstration")}>{t("Demo")}</span>}
         {person.hand_ms !== null && <span class="mark amber" title={t("Hand raised")}><Icon name="hand" /><span class="sr-only">{t("Hand raised")}</span></span>}
         {held && <span class="mark amber" data-test="paused">{t("Picture paused: weak network")}</span>}
       </div>
@@ -110,7 +114,6 @@ export function Tile({ session, shown, source = "camera", large }: Props) {
         {source === "camera" && silent && <span class="tile-silent" title={t("Microphone off")}><Icon name="microphoneOff" /><span class="sr-only">{t("Microphone off")}</span></span>}
         <span class="tile-who">{source === "screen" ? t("Screen of {name}", { name: person.name }) : person.name}</span>
         {mine && source === "camera" && <span class="tile-you">{t("you")}</span>}
-        {person.synthetic && <span class="tag demo" title={t("A synthetic participant of the demonstration")}>{t("Demo")}</span>}
         {large && person.city && <Whereabouts person={person} />}
       </div>
       <button
