@@ -16,11 +16,12 @@ from media.core.rtcp import SenderReport, build_remb, build_rr, build_sdes, pars
 from media.core.twcc import Arrivals
 from media.dtls import Certificate
 from media.framing import RpcError
-from media.rpc import IceCredentials, PeerState, PublisherAnswer, PublisherOffer
+from media.rpc import IceCredentials, Kind, PeerState, PublisherAnswer, PublisherOffer, TrackInfo
+from media.rpc import Layer as LayerInfo
 from media.sdp import IncomingTrack, SdpError, SessionDescription, answer_publisher
 from media.sdp import parse as parse_sdp
 from media.switchboard import Switchboard
-from media.track import Layer, PublishedTrack, info_of
+from media.track import Layer, PublishedTrack
 from media.transport import Transport
 from media.udp import MediaPort
 
@@ -317,3 +318,26 @@ def _lowest_first(rids: tuple[str, ...]) -> tuple[str, ...]:
         if set(rids) <= set(order):
             return tuple(sorted(rids, key=order.index))
     return rids
+
+
+def info_of(
+    *,
+    track: str,
+    kind: Kind,
+    codec: str,
+    clock_rate: int,
+    channels: int,
+    fmtp: str,
+    rids: tuple[str, ...],
+    board: Switchboard,
+) -> TrackInfo:
+    """Describe a track published here, with new relay SSRCs."""
+    return TrackInfo(
+        track=track,
+        kind=kind,
+        codec=codec,
+        clock_rate=clock_rate,
+        channels=channels,
+        fmtp=fmtp,
+        layers=[LayerInfo(rid=rid, ssrc=board.new_relay_ssrc()) for rid in rids or ("",)],
+    )

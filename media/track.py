@@ -19,7 +19,6 @@ from media.core.packet import Malformed, Packet, unwrap_rtx
 from media.core.rtcp import Report, SenderReport, build_fir, build_nack, build_pli
 from media.core.source import Receipt, Source
 from media.rpc import Kind, TrackInfo
-from media.rpc import Layer as LayerInfo
 from media.switchboard import Switchboard
 
 KEYFRAME_INTERVAL_S = 0.5
@@ -384,26 +383,3 @@ class PublishedTrack:
                 for layer in self.layers
             },
         }
-
-
-def info_of(
-    *,
-    track: str,
-    kind: Kind,
-    codec: str,
-    clock_rate: int,
-    channels: int,
-    fmtp: str,
-    rids: tuple[str, ...],
-    board: Switchboard,
-) -> TrackInfo:
-    """Describe a track published here, with new relay SSRCs."""
-    return TrackInfo(
-        track=track,
-        kind=kind,
-        codec=codec,
-        clock_rate=clock_rate,
-        channels=channels,
-        fmtp=fmtp,
-        layers=[LayerInfo(rid=rid, ssrc=board.new_relay_ssrc()) for rid in rids or ("",)],
-    )

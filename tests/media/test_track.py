@@ -7,9 +7,10 @@ import struct
 from media.core.extensions import AUDIO_LEVEL, MID, ExtensionIds, Wire
 from media.core.packet import Packet, parse
 from media.core.rtcp import Fir, Nack, Pli, RtcpPacket, SenderReport, parse_rtcp
+from media.publisher import info_of
 from media.rpc import Kind
 from media.switchboard import Switchboard
-from media.track import KEYFRAME_INTERVAL_S, Layer, PublishedTrack, info_of
+from media.track import KEYFRAME_INTERVAL_S, Layer, PublishedTrack
 
 SSRC = 0x1234
 DELTA = b"\x10\x01\x00\x00"  # VP8: first packet of a frame that needs others
