@@ -200,13 +200,22 @@ class Presence:
     async def restore(self, mirror: RoomMirror) -> None:
         """Open this node's sessions in a room again, with people and tracks as they were.
 
+        Whoever was removed while the node was cut off stays out.
+
         Raises:
             RoomError: UNAVAILABLE; FencedError until the node has a lease again.
         """
         stage = mirror.live.stage
         people = dict(mirror.live.participants)
-        for session in list(mirror.sessions.values()):
-            if session.closed:
+        present = [s for s in mirror.sessions.values() if not s.closed]
+        removed = {
+            identity
+            for identity in {s.identity for s in present}
+            if await self._stores.bans.is_banned(mirror.room, identity)
+        }
+        for session in present:
+            if session.identity in removed:
+                session.end("removed")
                 continue
             person = people.get(session.identity) or newcomer(session.grant)
             if await self._open(session, person, "restore") is None:

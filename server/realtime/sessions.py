@@ -155,7 +155,8 @@ class Session:
         carrier, self.carrier, self._held = self.carrier, None, None
         if carrier is not None and reason != "left":
             come_back = reason in COMES_BACK
-            carrier.put(encode_signal(SessionClosed(reason=reason, reconnect=come_back)))
+            told = "replaced" if reason == "moved" else reason
+            carrier.put(encode_signal(SessionClosed(reason=told, reconnect=come_back)))
             carrier.drop(come_back=come_back)
         for callback in self._on_close:
             try:

@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ import socketio
 import structlog
 from aiohttp import web
 from engineio import packet as engine_packet
+from prometheus_client import CollectorRegistry, Gauge
 from socketio import packet as socket_packet
 from socketio.exceptions import ConnectionRefusedError as Refused
 
@@ -26,7 +27,7 @@ from rooms.errors import Code, RoomError
 from rooms.ids import Identity
 from rooms.ports import MediaCommands, Ports
 from rooms.signals import SessionClosed
-from server import tokens
+from server import keys, tokens
 from server.config import Settings
 from server.realtime.codec import encode_signal
 from server.realtime.dispatch import Connection, Dispatcher, refused
@@ -290,7 +291,22 @@ async def attach(
 
     # Before aiohttp waits for the connections to end by themselves.
     app.on_shutdown.append(shut)
+    if (metrics := app.get(keys.METRICS)) is not None:
+        measure(metrics.registry, gate, realtime)
     try:
         yield gate
     finally:
         await gate.close()
+
+
+def measure(registry: CollectorRegistry, gate: Gate, realtime: Realtime) -> None:
+    """Show how much of the real-time core is in use on this node."""
+    figures: dict[str, tuple[str, Callable[[], float]]] = {
+        "yunhai_realtime_sockets": ("Authenticated sockets.", lambda: len(gate)),
+        "yunhai_realtime_sessions": ("Open sessions.", lambda: len(realtime.sessions)),
+        "yunhai_realtime_rooms": ("Rooms with people here.", lambda: len(list(realtime.mirrors))),
+        "yunhai_realtime_nodes": ("Living nodes.", lambda: len(realtime.nodes.alive())),
+        "yunhai_redis_up": ("Whether Redis answers.", lambda: realtime.link.up),
+    }
+    for name, (what, read) in figures.items():
+        Gauge(name, what, registry=registry).set_function(read)

@@ -2,6 +2,7 @@
 local refusal = fenced(ARGV[2], ARGV[3])
 if refusal then return refusal end
 local room, identity, count = ARGV[4], ARGV[5], 0
+local shown = redis.call('HEXISTS', key('people', room), identity) == 1
 local sessions = redis.call('HGETALL', key('sessions', room))
 for i = 1, #sessions, 2 do
   if cjson.decode(sessions[i + 1]).identity == identity then
@@ -10,4 +11,7 @@ for i = 1, #sessions, 2 do
   end
 end
 redis.call('DEL', key('seat', room, identity))
+if count > 0 and not shown then -- they only watched, and their nodes must hear it too
+  publish(room, 'participant.left', cjson.encode({identity = identity, reason = 'removed'}), '')
+end
 return count

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rooms import actions
-from rooms.commands import FloorGive, RoleSet
+from rooms.commands import FloorGive, ParticipantRemove, RoleSet
 from rooms.errors import Code, RoomError
 from rooms.events import ParticipantJoined, ParticipantLeft
 from rooms.ids import Identity, NodeId, RoomId, SessionId
@@ -138,6 +138,32 @@ async def test_a_node_that_was_cut_off_brings_its_people_back(gz: Node, sf: Node
     assert not there.closed
     assert gz.live().participants == sf.live().participants
     await late.close("left")
+
+
+async def test_who_was_removed_while_their_node_was_cut_off_stays_out(gz: Node, sf: Node) -> None:
+    await gz.enter(grant("mod", Role.MODERATOR))
+    there = await sf.enter(grant("eve"))
+    await sf.enter(grant("ada"))
+    await until(lambda: gz.people() == {"mod", "eve", "ada"}, "everybody")
+    async with cut_off(sf):
+        await gz.act(actions.remove, "mod", ParticipantRemove(identity=Identity("eve")))
+        await until(lambda: gz.people() == {"mod"}, "both gone")
+    await until(lambda: gz.people() == sf.people() == {"mod", "ada"}, "ada back")
+    await until(lambda: there.closed, "eve's session ended")
+
+
+async def test_who_only_watches_is_removed_too(gz: Node, sf: Node) -> None:
+    await gz.enter(grant("mod", Role.MODERATOR))
+    player = await sf.enter(grant("eve"), kind="whep")
+    reasons: list[str] = []
+
+    async def note(_: Session, reason: str) -> None:
+        reasons.append(reason)
+
+    player.on_close(note)
+    await gz.act(actions.remove, "mod", ParticipantRemove(identity=Identity("eve")))
+    await until(lambda: reasons, "the player's end")
+    assert reasons == ["removed"]
 
 
 async def test_a_session_that_nobody_renews_is_swept(

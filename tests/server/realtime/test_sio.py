@@ -212,6 +212,28 @@ async def test_coming_back_in_time_continues_the_session(gz: Node) -> None:
         await back.leave()
 
 
+async def test_coming_back_after_the_roster_gave_up_continues_the_session(gz: Node) -> None:
+    async with client(gz, "ada") as ada:
+        await ada.join()
+        lin = await Client().connect(gz, gz.token("lin"))
+        before = await lin.join()
+        await lin.do("hand.raise")
+        hand = (await lin.event("hand.raised"))["at_ms"]
+        last = lin.events[-1]["seq"]
+        await lin.leave()
+        assert (await ada.event("participant.left")) == {"identity": "lin", "reason": "lost"}
+        async with client(gz, "lin") as back:
+            resume = {"session": before["me"]["session"], "epoch": before["epoch"], "seq": last}
+            after = await back.join(resume=resume)
+            assert after["resumed"]
+            assert after["me"]["session"] == before["me"]["session"]
+            assert [m["name"] for m in after["missed"]] == [
+                "participant.left",
+                "participant.joined",
+            ]
+            assert after["missed"][1]["data"]["participant"]["hand_ms"] == hand
+
+
 async def test_coming_back_on_another_node_continues_without_a_ghost(gz: Node, sf: Node) -> None:
     async with client(gz, "ada") as ada, client(gz, "lin") as lin:
         await ada.join()
@@ -228,7 +250,7 @@ async def test_coming_back_on_another_node_continues_without_a_ghost(gz: Node, s
             await back.event("chat.posted")
             assert ada.named("participant.left") == ada.named("participant.joined")[1:] == []
             assert await gz.realtime.live.people([ROOM]) == {ROOM: 2}
-            assert (await lin.closed())["reason"] == "moved"
+            assert (await lin.closed()) == {"reason": "replaced", "reconnect": False}
         await until(lambda: gz.people() == {"ada"}, "lin gone")
 
 
