@@ -306,7 +306,6 @@ def measure(registry: CollectorRegistry, gate: Gate, realtime: Realtime) -> None
         "yunhai_realtime_sessions": ("Open sessions.", lambda: len(realtime.sessions)),
         "yunhai_realtime_rooms": ("Rooms with people here.", lambda: len(list(realtime.mirrors))),
         "yunhai_realtime_nodes": ("Living nodes.", lambda: len(realtime.nodes.alive())),
-        "yunhai_redis_up": ("Whether Redis answers.", lambda: realtime.link.up),
     }
     for name, (what, read) in figures.items():
         Gauge(name, what, registry=registry).set_function(read)
