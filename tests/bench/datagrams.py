@@ -65,7 +65,9 @@ class Datagrams:
         if self._stamped:
             for i in range(SLOTS):
                 self._messages[i].msg_hdr.msg_controllen = CONTROL_BYTES
-        return max(0, int(_libc.recvmmsg(fd, self._messages, SLOTS, socket.MSG_DONTWAIT, _ffi.NULL)))
+        return max(
+            0, int(_libc.recvmmsg(fd, self._messages, SLOTS, socket.MSG_DONTWAIT, _ffi.NULL))
+        )
 
     def datagram(self, i: int) -> memoryview:
         start = i * SLOT_BYTES

@@ -10,6 +10,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from server.config import own_addresses
@@ -21,8 +22,8 @@ PROC = Path("/proc")
 class Usage:
     """CPU time of a tree of processes, all threads and ended children, seconds."""
 
-    user_s: float
-    system_s: float
+    user_s: float = 0.0
+    system_s: float = 0.0
 
     @property
     def cpu_s(self) -> float:
@@ -33,6 +34,10 @@ class Usage:
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(self.user_s + other.user_s, self.system_s + other.system_s)
+
+
+def can_count() -> bool:
+    return (PROC / "self" / "stat").exists()
 
 
 def usage(pid: int) -> Usage:
@@ -115,9 +120,11 @@ def description() -> str:
     )
 
 
-def load_average() -> float:
-    """How many processes wanted a core in the last minute, on average."""
-    return os.getloadavg()[0]
+def circumstances() -> str:
+    """On what, when and how busy: call it before measuring."""
+    today = datetime.now(UTC).date().isoformat()
+    waiting = os.getloadavg()[0]
+    return f"Measured on {today} on {description()}; load average before it {waiting:.1f}."
 
 
 def _distribution() -> str:

@@ -15,8 +15,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,9 @@ import aiohttp
 
 from tests.bench.link import Link
 from tests.bench.machine import own_address, pinned
-from tests.nodes import free_port, running_node, token
-from tests.services import die_with_parent, running_valkey
+from tests.bench.venue import operator, running_nodes
+from tests.nodes import free_port
+from tests.services import die_with_parent
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 20.0
@@ -42,11 +43,11 @@ class NodeServer:
 
     name = "Yunhai"
 
-    def __init__(self, url: str, pid: int, http: aiohttp.ClientSession) -> None:
+    def __init__(self, url: str, pid: int, token: str, http: aiohttp.ClientSession) -> None:
         self.pid = pid
         self._url = url
         self._http = http
-        self._token = token(any_room=True, name="Bench", role="moderator", publish=True, subscribe=True)  # fmt: skip
+        self._token = token
 
     async def publish(self, link: Link, stream: int) -> None:
         await self._post(link, f"{self._url}/whip/bench-{stream}")
@@ -64,26 +65,12 @@ class NodeServer:
 
 
 @asynccontextmanager
-async def node(folder: Path, core: int | None, **settings: str) -> AsyncIterator[NodeServer]:
-    """A node on ``core``; its Valkey runs with the load."""
-    with running_valkey() as valkey:
-        with pinned(core):
-            running = running_node(
-                "bench",
-                folder,
-                redis_url=valkey.url,
-                database_url=f"sqlite:///{folder / 'bench.db'}",
-                YUNHAI_LOG_LEVEL="warning",
-                YUNHAI_MEDIA_HOST=own_address(),
-                YUNHAI_MEDIA_ADDRESSES=own_address(),
-                **settings,
-            )
-            started = running.__enter__()
-        try:
-            async with aiohttp.ClientSession() as http:
-                yield NodeServer(started.url, started.process.pid, http)
-        finally:
-            running.__exit__(None, None, None)
+async def node(folder: Path, core: int | None) -> AsyncIterator[NodeServer]:
+    """A node on ``core``."""
+    media = {"YUNHAI_MEDIA_HOST": own_address(), "YUNHAI_MEDIA_ADDRESSES": own_address()}
+    with running_nodes(folder, ("bench",), core, **media) as (running,):
+        async with aiohttp.ClientSession() as http:
+            yield NodeServer(running.url, running.process.pid, operator(folder), http)
 
 
 class JanusServer:
@@ -183,25 +170,12 @@ class JanusServer:
 @asynccontextmanager
 async def janus(folder: Path, core: int | None) -> AsyncIterator[JanusServer]:
     """Janus on ``core``. Its executable must be installed."""
-    port = free_port()
-    configuration = folder / "janus"
-    _configure_janus(configuration, port)
-    log = (folder / "janus.log").open("wb")
-    with log, pinned(core):
-        process = subprocess.Popen(
-            ["janus", "--configs-folder", str(configuration)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - one prctl call
-        )
-    try:
-        _wait_listening(port, process, folder / "janus.log")
+    with _running_janus(folder, core) as (pid, url):
         async with (
             aiohttp.ClientSession() as http,
-            http.ws_connect(f"ws://{HOST}:{port}", protocols=["janus-protocol"]) as socket_,
+            http.ws_connect(url, protocols=["janus-protocol"]) as socket_,
         ):
-            server = JanusServer(process.pid, socket_)
+            server = JanusServer(pid, socket_)
             tasks = [asyncio.create_task(job()) for job in (server.listen, server.keep_alive)]
             try:
                 await server.begin()
@@ -210,13 +184,6 @@ async def janus(folder: Path, core: int | None) -> AsyncIterator[JanusServer]:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-    finally:
-        process.terminate()
-        try:
-            process.wait(START_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def janus_is_installed() -> bool:
@@ -226,10 +193,36 @@ def janus_is_installed() -> bool:
 Start = Callable[[Path, int | None], AbstractAsyncContextManager[NodeServer | JanusServer]]
 
 
+@contextmanager
+def _running_janus(folder: Path, core: int | None) -> Iterator[tuple[int, str]]:
+    """Its process id, and where its WebSocket API is."""
+    port = free_port()
+    _configure_janus(folder / "janus", port)
+    log = folder / "janus.log"
+    with log.open("wb") as out, pinned(core):
+        process = subprocess.Popen(
+            ["janus", "--configs-folder", str(folder / "janus")],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - one prctl call
+        )
+    try:
+        _wait_listening(port, process, log)
+        yield process.pid, f"ws://{HOST}:{port}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(START_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
 def _configure_janus(folder: Path, port: int) -> None:
     """Debian's build with its defaults, but one event loop, and only what is needed.
 
-    Its ICE leaves loopback out, so it gets an address of this machine's own: the same path.
+    Its ICE leaves loopback out, hence an address of this machine's own.
     """
     folder.mkdir()
     (folder / "janus.jcfg").write_text(
