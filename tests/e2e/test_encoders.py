@@ -3,56 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import imageio_ffmpeg
 import pytest
 
-from tests.e2e.conftest import Venue
-from tests.nodes import token
+from tests.e2e.conftest import Venue, Visit, ticket
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def test_ffmpeg_publishes_by_whip_and_a_browser_at_the_other_node_sees_and_hears_it(
-    venue: Venue, visit: Any
+    venue: Venue, visit: Visit
 ) -> None:
     room = venue.open_room("hall-2", "hall")
     viewer = await visit(venue.sf, "viewer", role="viewer", room=room, publish=False)
     await viewer.enter(room, press="enter")
-    ticket = token(room=room, identity="encoder", name="Hall camera", role="speaker", publish=True)
+    token = ticket(room=room, identity="encoder", name="Hall camera", role="speaker")
     encoder = await asyncio.create_subprocess_exec(
         imageio_ffmpeg.get_ffmpeg_exe(),
         *["-hide_banner", "-loglevel", "warning", "-nostdin", "-re"],
         *["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=15"],
         *["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"],
-        *[
-            "-c:v",
-            "libx264",
-            "-profile:v",
-            "baseline",
-            "-pix_fmt",
-            "yuv420p",
-            "-tune",
-            "zerolatency",
-        ],
-        *[
-            "-preset",
-            "ultrafast",
-            "-bf",
-            "0",
-            "-g",
-            "30",
-            "-b:v",
-            "600k",
-            "-c:a",
-            "libopus",
-            "-ac",
-            "2",
-            "-t",
-            "40",
-        ],
-        *["-f", "whip", "-authorization", ticket, f"{venue.gz.url}/whip/{room}"],
+        *["-c:v", "libx264", "-profile:v", "baseline", "-pix_fmt", "yuv420p"],
+        *["-tune", "zerolatency", "-preset", "ultrafast", "-bf", "0", "-g", "30"],
+        *["-b:v", "600k", "-c:a", "libopus", "-ac", "2", "-t", "40"],
+        *["-f", "whip", "-authorization", token, f"{venue.gz.url}/whip/{room}"],
         stderr=asyncio.subprocess.PIPE,
     )
     try:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Venue
+from tests.e2e.conftest import Venue, Visit, running_venue
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def test_two_people_on_two_nodes_see_hear_read_and_leave_each_other(
-    venue: Venue, visit: Any
+    venue: Venue, visit: Visit
 ) -> None:
     room = venue.open_room("interview-7")
     anna = await visit(venue.gz, "anna", room=room)
@@ -37,7 +37,7 @@ async def test_two_people_on_two_nodes_see_hear_read_and_leave_each_other(
 
 
 async def test_a_window_that_is_closed_is_gone_from_the_other_nodes_roster_within_10_s(
-    venue: Venue, visit: Any
+    venue: Venue, visit: Visit
 ) -> None:
     room = venue.open_room("table-1", "table")
     anna = await visit(venue.gz, "anna", room=room)
@@ -49,7 +49,7 @@ async def test_a_window_that_is_closed_is_gone_from_the_other_nodes_roster_withi
     await anna.until(anna.people, lambda people: people == {"anna"}, 10)
 
 
-async def test_one_person_in_three_tabs_is_counted_once(venue: Venue, visit: Any) -> None:
+async def test_one_person_in_three_tabs_is_counted_once(venue: Venue, visit: Visit) -> None:
     room = venue.open_room("lobby", "lobby")
     anna = await visit(venue.gz, "anna", room=room)
     await anna.enter(room, press="enter-listener")
@@ -65,7 +65,7 @@ async def test_one_person_in_three_tabs_is_counted_once(venue: Venue, visit: Any
 
 
 async def test_a_member_gets_the_floor_in_a_hall_is_seen_and_is_muted_again(
-    venue: Venue, visit: Any
+    venue: Venue, visit: Visit
 ) -> None:
     room = venue.open_room("hall-1", "hall")
     moderator = await visit(venue.gz, "moderator", role="moderator", room=room)
@@ -100,7 +100,7 @@ async def test_a_member_gets_the_floor_in_a_hall_is_seen_and_is_muted_again(
     )
 
 
-async def test_a_removed_person_is_out_and_cannot_come_back(venue: Venue, visit: Any) -> None:
+async def test_a_removed_person_is_out_and_cannot_come_back(venue: Venue, visit: Visit) -> None:
     room = venue.open_room("booth-1", "booth")
     moderator = await visit(venue.gz, "moderator", role="moderator", room=room)
     pest = await visit(venue.sf, "pest", room=room)
@@ -116,16 +116,17 @@ async def test_a_removed_person_is_out_and_cannot_come_back(venue: Venue, visit:
     await pest.test("ending").wait_for()
 
 
-async def test_people_of_a_killed_node_go_on_at_the_other_one(venue: Venue, visit: Any) -> None:
-    room = venue.open_room("interview-8")
-    anna = await visit(venue.gz, "anna", room=room)
-    ben = await visit(venue.sf, "ben", room=room)
-    await anna.enter(room)
-    await ben.enter(room)
-    await anna.until_seen_moving("ben")
-    venue.sf.kill()
-    await anna.say("are you there?")
-    await ben.until(ben.read, lambda texts: texts[-1:] == ["are you there?"], 15)
-    await ben.until_seen_moving("anna")
-    await anna.until_seen_moving("ben")
-    assert await anna.people() == {"anna", "ben"}
+async def test_people_of_a_killed_node_go_on_at_the_other_one(tmp_path: Path, visit: Visit) -> None:
+    with running_venue(tmp_path, "gz", "sf") as venue:
+        room = venue.open_room("interview-8")
+        anna = await visit(venue.gz, "anna", room=room)
+        ben = await visit(venue.sf, "ben", room=room)
+        await anna.enter(room)
+        await ben.enter(room)
+        await anna.until_seen_moving("ben")
+        venue.sf.kill()
+        await anna.say("are you there?")
+        await ben.until(ben.read, lambda texts: texts[-1:] == ["are you there?"], 15)
+        await ben.until_seen_moving("anna")
+        await anna.until_seen_moving("ben")
+        assert await anna.people() == {"anna", "ben"}

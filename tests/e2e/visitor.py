@@ -6,14 +6,12 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",  # tests may run as root
-    "--use-fake-device-for-media-stream=fps=10",
-    "--use-fake-ui-for-media-stream",
     "--auto-select-desktop-capture-source=Entire screen",
     "--autoplay-policy=no-user-gesture-required",
     "--disable-background-networking",
@@ -22,6 +20,7 @@ CHROMIUM_ARGUMENTS = [
     "--disable-gpu",
     "--no-first-run",
 ]
+FAKE_DEVICES = "--use-fake-device-for-media-stream=fps=10"
 PATIENCE_S = 20.0
 
 
@@ -30,11 +29,11 @@ class NoBrowserError(Exception):
 
 
 @asynccontextmanager
-async def running_browser(*, fake_ui: bool = True) -> AsyncIterator[Browser]:
-    """Run a headless Chromium with a fake camera and microphone.
+async def running_browser(*, devices: bool = True) -> AsyncIterator[Browser]:
+    """Run a headless Chromium. A page may use what its context was permitted, nobody is asked.
 
     Args:
-        fake_ui: say yes when a page asks for camera and microphone.
+        devices: with a fake camera and microphone; else with none at all.
 
     Raises:
         NoBrowserError: there is no Chromium.
@@ -45,7 +44,7 @@ async def running_browser(*, fake_ui: bool = True) -> AsyncIterator[Browser]:
             "Chromium is not installed, and these tests need it: run `make test` as root on "
             "Debian, or `apt-get install chromium`"
         )
-    arguments = [a for a in CHROMIUM_ARGUMENTS if fake_ui or "fake-ui" not in a]
+    arguments = [*CHROMIUM_ARGUMENTS, *([FAKE_DEVICES] if devices else [])]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=arguments)
         try:
@@ -58,7 +57,8 @@ class Visitor:
     """One person in one tab.
 
     Attributes:
-        troubles: uncaught errors of the page, and requests that left the deployment.
+        troubles: uncaught errors of the page, breaches of its content security policy, and
+            requests that left the deployment.
     """
 
     def __init__(self, context: BrowserContext, page: Page, url: str) -> None:
@@ -67,6 +67,7 @@ class Visitor:
         self.url = url
         self.troubles: list[str] = []
         page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        page.on("console", lambda message: self._note_console(message.text))
         page.on("request", lambda request: self._note_request(request.url))
 
     @classmethod
@@ -81,14 +82,27 @@ class Visitor:
         height: int = 900,
         zone: str = "America/Los_Angeles",
         permissions: tuple[str, ...] = ("camera", "microphone"),
+        scheme: Literal["light", "dark"] = "light",
+        phone: bool = False,
+        script: str = "",
     ) -> Visitor:
-        """Open the sign-in link of ``token`` on the node at ``url``."""
+        """Open the sign-in link of ``token`` on the node at ``url``.
+
+        Args:
+            phone: a touch screen; give width and height too.
+            script: what each page runs before its own scripts.
+        """
         context = await browser.new_context(
             locale=language,
             timezone_id=zone,
             viewport={"width": width, "height": height},
             permissions=list(permissions),
+            color_scheme=scheme,
+            has_touch=phone,
+            is_mobile=phone,
         )
+        if script:
+            await context.add_init_script(script)
         page = await context.new_page()
         visitor = cls(context, page, url)
         await page.goto(f"{url}/enter#token={token}")
@@ -211,6 +225,10 @@ class Visitor:
     async def leave(self) -> None:
         """Close the browser window."""
         await self.context.close()
+
+    def _note_console(self, text: str) -> None:
+        if "Content Security Policy" in text:
+            self.troubles.append(text)
 
     def _note_request(self, url: str) -> None:
         if not url.startswith((self.url, "data:", "blob:")) and "localhost" not in url:
