@@ -78,7 +78,8 @@ class Load:
     """Attributes:
     joins_s: from the first word of signalling to the first media packet, of each session.
     session_bytes: by how much each session made the server's memory grow.
-    transit_ns: how long packets of verifying sessions were on their way, all windows together.
+    transit_ns, faults: how long packets of verifying sessions were on their way, and what was wrong with
+        what arrived, all windows together.
     """
 
     def __init__(self, server: Signals, pid: int, shape: Shape) -> None:
@@ -86,6 +87,7 @@ class Load:
         self.joins_s: list[float] = []
         self.session_bytes = 0.0
         self.transit_ns: list[int] = []
+        self.faults: Counter[str] = Counter()
         self._server = server
         self._pid = pid
         self._shape = shape
@@ -137,11 +139,6 @@ class Load:
         """The protection profile in use, of sessions."""
         return " and ".join(sorted({viewer.link.profile for viewer in self._viewers}))
 
-    @property
-    def faults(self) -> Counter[str]:
-        """What was wrong with what arrived, all sessions together."""
-        return sum((viewer.faults for viewer in self._viewers), Counter())
-
     async def window(self, seconds: float) -> Window:
         """Send for a while, with nothing in flight before and after."""
         self._resume()
@@ -149,6 +146,7 @@ class Load:
         await self._pause()
         for viewer in self._viewers:
             viewer.transit_ns.clear()
+            viewer.faults.clear()
         gc.collect()
         gc.disable()
         began, sent, got = self._loop.time(), self._expected(), self._received()
@@ -168,6 +166,7 @@ class Load:
         gc.enable()
         for viewer in self._viewers:
             self.transit_ns += viewer.transit_ns
+            self.faults += viewer.faults
         return window
 
     async def _join_viewers(self) -> None:
