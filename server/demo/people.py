@@ -179,7 +179,7 @@ async def play(nodes: dict[str, str]) -> None:
                 tabs.append(tab)
                 tasks.append(group.create_task(tab.live()))
                 if source is Source.CAMERA:
-                    tasks.append(group.create_task(tab.greet(2.0 + 1.5 * index)))
+                    tasks.append(group.create_task(tab.greet(1.0 + 0.5 * index)))
         await stop.wait()
         for task in tasks:
             task.cancel()
