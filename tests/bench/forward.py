@@ -25,9 +25,9 @@ retransmission and offer neither REMB nor transport-wide feedback. The server is
 and the load to another. The load's sockets are swept every 10 ms instead of being waited on, so
 that the server is not charged for waking the load.
 
-Servers of a shape run at the same time and are measured in turns; those not measured are connected
-and idle. Before and after each window the publishers pause until nothing is in flight, so the
-packets due (sent times sessions) and those that arrived are exact. The cost of a packet is the time
+Servers of a shape run at the same time and are measured in turns; those not measured
+stay connected, with a frame every 0.6 s. Before and after each window the publishers pause until
+nothing is in flight, so the packets due (sent times sessions) and those that arrived are exact. The cost of a packet is the time
 in user and kernel mode of the server's processes (node and media worker; not Valkey) by the packets
 that arrived, and so includes receiving, decrypting, encrypting, sending, RTCP and timers; all
 packets stay on this machine, where the kernel's receiving half runs inside the sender's call.

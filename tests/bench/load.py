@@ -1,13 +1,15 @@
 """The load on one server: P publishers with S sessions each, all in this process and loop.
 
 Sends on a beat and sweeps the sessions' sockets on a timer instead of waiting on
-them, so that the server is not charged for waking the load.
+them, so that the server is not charged for waking the load. A load that pauses sends
+a frame now and then, so that no server takes its publishers for gone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -24,7 +26,9 @@ SWEEP_S = 0.01
 IDLE_S = 0.1
 JOINS_AT_ONCE = 4
 WARM_S = 1.0
-PATIENCE_S = 0.5
+POLL_S = 0.02
+PATIENCE_POLLS = 100
+BLINK_S = 0.6
 FIRST_PACKET_S = 15.0
 VERIFYING = 2
 
@@ -101,6 +105,7 @@ class Load:
         self._sending = asyncio.Event()
         self._draining = False
         self._stall_s = 0.0
+        self._blink_due = math.inf
         self._owed = 0  # sent before somebody came in, or lost: not in flight any more
         self._loop = asyncio.get_running_loop()
 
@@ -201,18 +206,22 @@ class Load:
         self._sending.set()
 
     async def _pause(self) -> None:
-        """Stop sending and wait until all has arrived, or nothing more does."""
+        """Stop sending and wait until all has arrived, or for a while nothing of what is missing."""
         self._sending.clear()
         self._draining = True
-        got, since = -1, self._loop.time()
-        while self._loop.time() < since + PATIENCE_S:
-            if self._received() != got:
-                got, since = self._received(), self._loop.time()
-            elif got == self._expected() - self._owed:
-                break
-            await asyncio.sleep(2 * SWEEP_S)
-        self._owed = self._expected() - self._received()
+        self._blink_due = self._loop.time() + BLINK_S
+        least = missing = self._missing()
+        polls = 0
+        while missing > 0 and polls < PATIENCE_POLLS:
+            await asyncio.sleep(POLL_S)
+            missing = self._missing()
+            polls = 0 if missing < least else polls + 1
+            least = min(least, missing)
+        self._owed += missing
         self._draining = False
+
+    def _missing(self) -> int:
+        return self._expected() - self._owed - self._received()
 
     def _expected(self) -> int:
         return self._shape.sessions * sum(publisher.sent for publisher in self._publishers)
@@ -234,7 +243,12 @@ class Load:
             now = self._loop.time()
             self._stall_s = max(self._stall_s, now - before - interval_s)
             before = now
+            blink = not self._sending.is_set() and now >= self._blink_due
+            if blink:
+                self._blink_due = now + BLINK_S
             for publisher in self._publishers:
                 publisher.tick(now)
+                if blink:
+                    publisher.blink()
             for viewer in self._swept:
                 viewer.sweep(self._stamped if viewer.verifies else self._plain, now)

@@ -71,6 +71,11 @@ class Publisher:
             self._send_sound()
         return min(self._frame_due, self._sound_due)
 
+    def blink(self) -> None:
+        """Send a frame and a sound out of turn."""
+        self._send_frame()
+        self._send_sound()
+
     def tick(self, now: float) -> None:
         """Consent and reports, also while paused; call it at least once a second."""
         self.link.tick(now)
