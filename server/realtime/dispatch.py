@@ -256,6 +256,8 @@ class Dispatcher:
         continued = session is not None
         if session is None:
             session = await self._presence.open(command.room, connection.grant, "socket")
+        if connection.gone and session.carrier is not None:
+            raise RoomError(Code.NOT_JOINED, "Another connection of yours has this session.")
         connection.session = session
         # From here on events are kept back until the answer is on its way.
         session.hold()

@@ -110,9 +110,14 @@ class Presence:
             opened = await self._open(fresh, newcomer(grant), mode)
             if opened is None:
                 return None
+            twin = self._sessions.get(session_id)
+            if twin is not None and not twin.closed:
+                return twin  # two sockets resumed it at once
             session = fresh
             self._sessions[session.id] = session
             mirror.sessions[session.id] = session
+            # A removal since the look at the door found nobody here to remove.
+            await actions.admit(self._stores, mirror.live.room, grant.identity, grant.role, kind)
             epoch, seq, former = opened
             if not await mirror.reached(epoch, seq, SEEN):
                 await self._mirrors.catch_up(mirror)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -150,6 +151,40 @@ async def test_who_was_removed_while_their_node_was_cut_off_stays_out(gz: Node, 
         await until(lambda: gz.people() == {"mod"}, "both gone")
     await until(lambda: gz.people() == sf.people() == {"mod", "ada"}, "ada back")
     await until(lambda: there.closed, "eve's session ended")
+
+
+async def test_who_is_removed_while_coming_in_does_not_get_in(
+    gz: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A removal between the look at the door and the seat in Redis found nobody to remove."""
+    await gz.enter(grant("mod", Role.MODERATOR))
+    look = gz.store.bans.is_banned
+
+    async def is_banned(room: RoomId, identity: Identity) -> bool:
+        banned = await look(room, identity)
+        if identity == "eve" and not banned:
+            await gz.act(actions.remove, "mod", ParticipantRemove(identity=identity))
+        return banned
+
+    monkeypatch.setattr(gz.store.bans, "is_banned", is_banned)
+    with pytest.raises(RoomError) as caught:
+        await gz.enter(grant("eve"))
+    assert caught.value.code is Code.REMOVED
+    await until(lambda: gz.people() == {"mod"} and len(gz.realtime.sessions) == 1, "eve gone")
+
+
+async def test_two_sockets_that_resume_at_once_share_one_session(gz: Node, sf: Node) -> None:
+    """There were two of the same id, and the end of one was the end of both."""
+    await sf.enter(grant("ada"))
+    session = await gz.enter(grant("lin"))
+    resume = sf.realtime.sessions.resume
+    one, two = await asyncio.gather(
+        resume(ROOM, grant("lin"), session.id), resume(ROOM, grant("lin"), session.id)
+    )
+    assert one is not None
+    assert one is two
+    await one.close("left")
+    await until(lambda: sf.people() == {"ada"} and len(sf.realtime.sessions) == 1, "lin gone")
 
 
 async def test_who_only_watches_is_removed_too(gz: Node, sf: Node) -> None:

@@ -16,6 +16,7 @@ import socketio
 
 from rooms.live import Role
 from server.realtime import sio
+from server.realtime.dispatch import Connection
 from server.realtime.wire import event_frame
 from tests.server.realtime.venue import (
     HALL,
@@ -268,6 +269,24 @@ async def test_a_second_socket_takes_the_session_over(gz: Node) -> None:
         await old.gone.wait()
         assert (await new.do("chat.send", text="here"))["message"]["identity"] == "lin"
         assert await gz.realtime.live.people([ROOM]) == {ROOM: 1}
+
+
+async def test_a_socket_that_is_gone_takes_nothing_from_the_one_after_it(gz: Node) -> None:
+    """Its join may come to its turn late, when the client is back by another socket."""
+    async with client(gz, "lin") as lin:
+        joined = await lin.join()
+        session = joined["me"]["session"]
+        assert gz.gate is not None
+        (connection,) = gz.gate._connections.values()
+        late = Connection(gz.gate._dispatcher, connection._pipe, connection.grant)
+        late.gone = True
+        resume = {"session": session, "epoch": joined["epoch"], "seq": joined["seq"]}
+        join = {"id": "late", "data": {"room": ROOM, "resume": resume}}
+        ack = await gz.gate._dispatcher.serve(late, "room.join", join)
+        assert ack["error"]["code"] == "not_joined"
+        await lin.do("chat.send", text="still here")
+        await lin.event("chat.posted")
+        assert not lin.signals
 
 
 async def test_somebody_elses_session_cannot_be_continued(gz: Node) -> None:
