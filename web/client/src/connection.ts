@@ -125,7 +125,7 @@ export class Connection {
       if (!this.#running) return;
       const url = this.#nodes.next();
       try {
-        const socket = await this.#open(url);
+        const socket = await this.#open(url, attempt);
         await this.#join(socket, url);
         return;
       } catch (error) {
@@ -156,11 +156,12 @@ export class Connection {
     });
   }
 
-  #open(url: string): Promise<Socket> {
+  #open(url: string, attempt: number): Promise<Socket> {
     const socket = io(url, {
       parser,
       auth: { token: this.token },
-      transports: ["websocket", "polling"],
+      // Some networks open WebSockets and cut them at once: every other attempt begins without one.
+      transports: attempt % 2 === 1 ? ["websocket", "polling"] : ["polling", "websocket"],
       tryAllTransports: true,
       reconnection: false,
       forceNew: true,
@@ -185,6 +186,11 @@ export class Connection {
       socket.once("connect_error", (error: Error & { data?: { code?: CallCode; message?: string } }) => {
         clearTimeout(timer);
         reject(new CallError(error.data?.code ?? "offline", error.data?.message ?? error.message));
+      });
+      // Closed before it was open: no connect_error tells of that.
+      socket.io.engine.once("close", (why) => {
+        clearTimeout(timer);
+        reject(new CallError("offline", why));
       });
     });
   }
