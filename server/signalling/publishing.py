@@ -230,7 +230,12 @@ class Publisher:
                 worker=WORKER,
                 info=info,
             )
-            await self._live.publish_track(record)
+            try:
+                await self._live.publish_track(record)
+            except RoomError as error:
+                if error.code is Code.UNAVAILABLE:  # it may have been stored all the same
+                    self._scope.spawn(self._unpublish_later(track_id))
+                raise
             self.records[track_id] = record
         return [
             self._mirror.live.tracks.get(track_id, self.records[track_id].track)

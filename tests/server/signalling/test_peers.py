@@ -183,6 +183,51 @@ async def test_whose_floor_is_taken_is_silent_at_once(node: Node) -> None:
         ).code is Code.FORBIDDEN
 
 
+async def test_whose_floor_is_taken_during_an_offer_is_silent_too(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was published yet when the floor went, so nothing was taken back afterwards."""
+    mel, ann = await node.tab(grant("mel"), HALL), Identity("ann")
+    await node.realtime.live.update(HALL, lambda live: FloorGiven(identity=Identity("mel"), by=ann))
+    await until(lambda: mel.session.floor, "the floor")
+    offer = node.signalling.link.publisher_offer
+
+    async def slow_offer(request: Any) -> Any:
+        answer = await offer(request)
+        taken = FloorTaken(identity=Identity("mel"), by=ann)
+        await node.realtime.live.update(HALL, lambda live: taken)
+        await until(lambda: not mel.session.floor, "the floor gone")
+        return answer
+
+    monkeypatch.setattr(node.signalling.link, "publisher_offer", slow_offer)
+    with closing(Sender()) as sender:
+        command = MediaPublish(sdp=sender.sdp, tracks=[MIC, CAMERA])
+        await node.signalling.peers.publish(mel.session, command)
+        await mel.signal("media.state", peer="publisher", state="closed")
+        await until(lambda: not tracks_of(node, "mel"), "no tracks of mel")
+
+
+async def test_a_track_published_by_a_call_that_failed_does_not_stay(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis had stored it when the connection broke, and it stayed in the room beside the next."""
+    ann = await node.tab(grant("ann"))
+    publish_track = node.realtime.live.publish_track
+
+    async def fail_late(record: Any) -> None:
+        await publish_track(record)
+        raise RoomError(Code.UNAVAILABLE, "The answer was lost.")
+
+    with closing(Sender(video=False)) as sender:
+        with monkeypatch.context() as patched:
+            patched.setattr(node.realtime.live, "publish_track", fail_late)
+            error = await refused(ann, MediaPublish(sdp=sender.sdp, tracks=[MIC]))
+        assert error.code is Code.UNAVAILABLE
+        (track,) = await publish(ann, sender, MIC)
+        mirror = ann.session.mirror
+        await until(lambda: mirror.live.tracks.keys() == {track.id}, "the second alone")
+
+
 async def test_what_a_moderator_muted_is_held_back_until_lifted(node: Node) -> None:
     ann, bob = await node.tab(grant("ann")), await node.tab(grant("bob"))
     with closing(Sender(video=False)) as sender, closing(Follower(bob)) as follower:
@@ -208,6 +253,11 @@ async def test_a_forced_mute_is_held_back_by_whoever_has_the_track(node: Node) -
             ROOM, lambda live: TrackUpdated(track=replace(track, muted=True, forced=True))
         )
         await follower.receiver.stops("audio")
+        # An unmute that was said before it comes too late to let anything through.
+        heard = follower.receiver.of("audio")
+        await node.signalling.peers.hold(ROOM, track.id, False)
+        await follower.receiver.stops("audio")
+        assert follower.receiver.of("audio") == heard
         await node.realtime.live.update(ROOM, lambda live: TrackUpdated(track=track))
         await follower.receiver.flows("audio")
 
