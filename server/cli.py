@@ -1,13 +1,12 @@
 """The command line: ``python -m server serve | token | doctor | settings | demo``.
 
-Heavy parts are imported by the command that needs them, so that ``token`` and
-``--help`` answer at once.
+What a command needs is imported by that command, so that ``token`` and ``--help``
+answer at once and ``demo`` starts its nodes at once.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import importlib.util
 import os
 import re
@@ -17,7 +16,7 @@ import textwrap
 from collections.abc import Callable
 
 from rooms.live import Role, Source
-from server import config, logs, tokens
+from server import config
 
 EXIT_SETTINGS = 2
 
@@ -136,6 +135,11 @@ def _serve(parsed: argparse.Namespace) -> int:
             print(f"  {setting.variable} = {_shown(setting, value)}")
         return 0
     settings = config.load(os.environ)
+
+    import asyncio
+
+    from server import logs
+
     logs.configure(settings)
 
     from server.app import StartError, serve
@@ -149,6 +153,8 @@ def _serve(parsed: argparse.Namespace) -> int:
 
 
 def _token(parsed: argparse.Namespace) -> int:
+    from server import tokens
+
     settings = config.load(os.environ)
     try:
         token = tokens.mint(
@@ -176,6 +182,9 @@ def _token(parsed: argparse.Namespace) -> int:
 
 
 def _doctor(_: argparse.Namespace) -> int:
+    import asyncio
+
+    from server import logs
     from server.doctor import examine
 
     logs.hush()  # the checks say what is wrong themselves
