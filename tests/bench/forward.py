@@ -50,7 +50,6 @@ async def measure(shapes: Sequence[Shape], windows: int, seconds: float) -> Sect
 
     Raises:
         SkippedError: this is not Linux.
-        ConnectionError, TimeoutError: a session could not be opened.
     """
     if not can_count():
         raise SkippedError(f"forward: it counts with Linux's /proc, which {sys.platform} lacks")
@@ -67,7 +66,10 @@ async def measure(shapes: Sequence[Shape], windows: int, seconds: float) -> Sect
     rows: list[list[str]] = []
     with pinned(load_core):
         for shape in shapes:
-            rows += await _measure_shape(shape, starts, windows, seconds, server_core, remarks)
+            try:
+                rows += await _measure_shape(shape, starts, windows, seconds, server_core, remarks)
+            except* (ConnectionError, TimeoutError) as failed:
+                remarks.append(f"{shape}: not measured; {failed.exceptions[0]}.")
     return Section("forward", TITLE, METHOD, told, Table(HEAD, rows), remarks)
 
 

@@ -181,9 +181,16 @@ class Load:
             for number in numbers:
                 await self._join(self._viewers[number], number % self._shape.publishers)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(JOINS_AT_ONCE):
-                group.create_task(join_some())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(JOINS_AT_ONCE):
+                    group.create_task(join_some())
+        except* (ConnectionError, TimeoutError) as failed:
+            came, all_of_them = len(self.joins_s), len(self._viewers)
+            cause = failed.exceptions[0]
+            raise ConnectionError(
+                f"{self._server.name}: only {came} of {all_of_them} sessions came in: {str(cause) or 'the others had no answer in time'}"
+            ) from cause
 
     async def _join(self, viewer: Viewer, stream: int) -> None:
         came = asyncio.Event()
