@@ -95,7 +95,12 @@ class MediaWorker:
             MediaPortTakenError: at the first start.
             WorkerStartError: at the first start, any other reason.
         """
-        self._folder = socket_folder(self._settings.data_dir)
+        try:
+            self._folder = socket_folder(self._settings.data_dir)
+        except OSError as error:
+            raise WorkerStartError(
+                f"no folder for the media worker's socket: {error}; set YUNHAI_DATA_DIR"
+            ) from None
         try:
             await self._start()
             supervising = asyncio.create_task(self._supervise(), name="media worker")
