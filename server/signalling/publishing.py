@@ -294,6 +294,7 @@ class Publisher:
     async def _unpublish(self, tracks: Iterable[TrackId]) -> None:
         for track in list(tracks):
             del self.records[track]
+            self._session.tracks.pop(track, None)
             try:
                 await self._live.unpublish_track(self._session.room, track)
             except RoomError as error:

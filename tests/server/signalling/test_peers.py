@@ -228,6 +228,23 @@ async def test_a_track_published_by_a_call_that_failed_does_not_stay(
         await until(lambda: mirror.live.tracks.keys() == {track.id}, "the second alone")
 
 
+async def test_what_ends_while_redis_is_away_is_not_restored_with_the_session(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Redis that comes back empty is filled from the sessions, and was told of dead tracks."""
+    ann = await node.tab(grant("ann"))
+
+    async def away(*_: object) -> None:
+        raise RoomError(Code.UNAVAILABLE, "Redis is away.")
+
+    with closing(Sender(video=False)) as sender:
+        await publish(ann, sender, MIC)
+        await until(lambda: ann.session.tracks, "the track to be kept")
+        monkeypatch.setattr(node.realtime.live, "unpublish_track", away)
+        await node.signalling.peers.of(ann.session).publisher.end()
+        assert not ann.session.tracks
+
+
 async def test_what_a_moderator_muted_is_held_back_until_lifted(node: Node) -> None:
     ann, bob = await node.tab(grant("ann")), await node.tab(grant("bob"))
     with closing(Sender(video=False)) as sender, closing(Follower(bob)) as follower:
