@@ -26,7 +26,7 @@ from server.realtime import sio
 from server.realtime.link import RedisUnreachable
 from server.realtime.service import Realtime
 from server.signalling.service import Signalling
-from server.signalling.worker import WorkerStartError
+from server.signalling.worker import WorkerProcess, WorkerStartError
 from server.store import Store, StoreUnavailable
 from server.valkey import EmbeddedValkey, ValkeyError
 
@@ -48,8 +48,11 @@ class StartError(Exception):
         self.exit_code = exit_code
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, first: WorkerProcess) -> None:
     """Run the node until SIGTERM or SIGINT; a second signal ends it at once.
+
+    Args:
+        first: the media worker's first process, already launched.
 
     Raises:
         StartError: it cannot start.
@@ -64,7 +67,7 @@ async def serve(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
-    async with running(settings) as app:
+    async with running(settings, first) as app:
         node, url = app[keys.SETTINGS].node, app[keys.SETTINGS].public_url
         log.info("open", node=node, url=url)
         await stopping.wait()
@@ -73,11 +76,16 @@ async def serve(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[web.Application]:
+async def running(
+    settings: Settings, first: WorkerProcess | None = None
+) -> AsyncIterator[web.Application]:
     """Run the node for the length of the block.
 
     At its end people are sent to other nodes first; then HTTP is closed, then
     the services.
+
+    Args:
+        first: the media worker's first process, if it has been launched already.
 
     Raises:
         StartError: something the node needs is away, or a port is taken.
@@ -85,7 +93,7 @@ async def running(settings: Settings) -> AsyncIterator[web.Application]:
     with _listen(settings) as listener:
         if settings.port == 0:
             settings = with_port(settings, listener.getsockname()[1])
-        async with _services(settings) as app:
+        async with _services(settings, first) as app:
             runner = web.AppRunner(
                 app,
                 access_log=None,
@@ -116,7 +124,9 @@ async def running(settings: Settings) -> AsyncIterator[web.Application]:
 
 
 @asynccontextmanager
-async def _services(settings: Settings) -> AsyncIterator[web.Application]:
+async def _services(
+    settings: Settings, first: WorkerProcess | None
+) -> AsyncIterator[web.Application]:
     """Start what the application stands on, in order; build it."""
     async with AsyncExitStack() as stack:
         app = application.build(settings)
@@ -135,7 +145,9 @@ async def _services(settings: Settings) -> AsyncIterator[web.Application]:
             realtime = await stack.enter_async_context(
                 Realtime.start(settings, store, redis_url=redis_url)
             )
-            signalling = await stack.enter_async_context(Signalling.start(settings, realtime))
+            signalling = await stack.enter_async_context(
+                Signalling.start(settings, realtime, first)
+            )
         except (ValkeyError, RedisUnreachable, StoreUnavailable) as error:
             raise StartError(str(error), EXIT_DEPENDENCY) from error
         except WorkerStartError as error:

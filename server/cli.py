@@ -134,22 +134,38 @@ def _serve(parsed: argparse.Namespace) -> int:
             value = getattr(settings, setting.name)
             print(f"  {setting.variable} = {_shown(setting, value)}")
         return 0
-    settings = config.load(os.environ)
-
     import asyncio
 
     from server import logs
 
+    settings = config.load(os.environ)
     logs.configure(settings)
+    return asyncio.run(_node(settings))
 
-    from server.app import StartError, serve
+
+async def _node(settings: config.Settings) -> int:
+    """Run the node: its media worker starts while the rest of the server is imported."""
+    from server.signalling.worker import WorkerProcess, WorkerStartError
 
     try:
-        asyncio.run(serve(settings))
-    except StartError as error:
-        print(f"Yunhai cannot start: {error}", file=sys.stderr)
-        return error.exit_code
+        first = await WorkerProcess.launch(settings, settings.media_port)
+    except WorkerStartError as error:
+        return _cannot_start(error, error.exit_code)
+    try:
+        from server.app import StartError, serve
+
+        try:
+            await serve(settings, first)
+        except StartError as error:
+            return _cannot_start(error, error.exit_code)
+    finally:
+        await first.stop()
     return 0
+
+
+def _cannot_start(error: Exception, exit_code: int) -> int:
+    print(f"Yunhai cannot start: {error}", file=sys.stderr)
+    return exit_code
 
 
 def _token(parsed: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ from server.signalling.media_link import AWAY_RETRY_S, MediaLink, room_error
 from server.signalling.peers import Peers
 from server.signalling.players import Players
 from server.signalling.relays import Relays
-from server.signalling.worker import MediaWorker
+from server.signalling.worker import MediaWorker, WorkerProcess
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +42,13 @@ class Signalling:
 
     @classmethod
     @asynccontextmanager
-    async def start(cls, settings: Settings, realtime: Realtime) -> AsyncIterator[Signalling]:
+    async def start(
+        cls, settings: Settings, realtime: Realtime, first: WorkerProcess | None = None
+    ) -> AsyncIterator[Signalling]:
         """Run a media worker and everything that steers it for the length of the block.
+
+        Args:
+            first: the worker's first process, if it has been launched already.
 
         Raises:
             MediaPortTakenError: the media port is taken; ``exit_code`` is 3.
@@ -76,7 +81,7 @@ class Signalling:
             peers.worker_down()
             players.worker_down()
 
-        worker = MediaWorker(settings, link, on_up=up, on_down=down)
+        worker = MediaWorker(settings, link, on_up=up, on_down=down, first=first)
         async with worker.running():
             announce()
             try:

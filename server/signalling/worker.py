@@ -3,7 +3,9 @@
 Starts ``python -m media``, which connects back to a Unix socket in a folder
 only we can enter. When the process or its connection ends, it is started again
 on the same UDP port, at once the first time, then with growing pauses. What the
-worker was doing is made good by the owner, in ``on_up`` and ``on_down``.
+worker was doing is made good by the owner, in ``on_up`` and ``on_down``. Importing
+this takes little, so that the first process can be launched before the rest of the
+server is imported.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import structlog
@@ -35,6 +37,8 @@ MAX_PAUSE_S = 5.0
 EXIT_PORT_TAKEN = 3
 """Exit code of the worker, and of the server, when the media port is taken."""
 
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
 _ROOT = Path(__file__).resolve().parents[2]
 log = structlog.get_logger("media")
 
@@ -51,6 +55,146 @@ class MediaPortTakenError(WorkerStartError):
     exit_code = EXIT_PORT_TAKEN
 
 
+class WorkerProcess:
+    """One process of the media worker and its connection to us, from start to end.
+
+    Owner: MediaWorker; of the first one, until it takes over, whoever launched it.
+    """
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        listener: asyncio.Server,
+        path: Path,
+        accepted: asyncio.Future[Streams],
+        port: int,
+    ) -> None:
+        self._process = process
+        self._listener = listener
+        self._path = path
+        self._accepted = accepted
+        self._port = port
+        self._last_words: deque[str] = deque(maxlen=20)
+        assert process.stderr is not None
+        self._echo = asyncio.create_task(self._repeat(process.stderr), name="media log")
+
+    @classmethod
+    async def launch(cls, settings: Settings, port: int) -> Self:
+        """Start a worker on that UDP port; it is not ready before ``connected`` says so.
+
+        Raises:
+            WorkerStartError: there can be no socket for it.
+        """
+        try:
+            path = socket_folder(settings.data_dir) / "media.sock"
+        except OSError as error:
+            raise WorkerStartError(
+                f"no folder for the media worker's socket: {error}; set YUNHAI_DATA_DIR"
+            ) from None
+        path.unlink(missing_ok=True)
+        accepted: asyncio.Future[Streams] = asyncio.get_running_loop().create_future()
+
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if accepted.done():
+                writer.close()
+            else:
+                accepted.set_result((reader, writer))
+
+        arguments = [
+            "--socket", str(path),
+            "--host", settings.media_host,
+            "--port", str(port),
+            "--advertise", ",".join(settings.media_addresses),
+        ]  # fmt: skip
+        listener = await asyncio.start_unix_server(accept, path)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "media", *arguments,
+                cwd=_ROOT,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                process_group=0,  # Ctrl-C in a terminal is for the server, which then stops us
+            )  # fmt: skip
+        except BaseException:
+            listener.close()
+            raise
+        return cls(process, listener, path, accepted, port)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, or None once it has ended."""
+        return self._process.pid if self._process.returncode is None else None
+
+    async def connected(self) -> Streams:
+        """Await the worker's connection, or its end.
+
+        Raises:
+            MediaPortTakenError: it found its port taken.
+            WorkerStartError: it ended for another reason, or did not connect in time.
+        """
+        exited = asyncio.create_task(self._process.wait())
+        try:
+            either: list[asyncio.Future[Any]] = [self._accepted, exited]
+            await asyncio.wait(either, timeout=START_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            exited.cancel()
+            self._stop_listening()
+        if self._accepted.done():
+            return self._accepted.result()
+        if self._process.returncode is None:
+            raise WorkerStartError(f"the media worker did not connect in {START_TIMEOUT_S:.0f} s")
+        await asyncio.wait([self._echo], timeout=1.0)
+        if self._process.returncode == EXIT_PORT_TAKEN:
+            raise MediaPortTakenError(
+                self._last_words[-1]
+                if self._last_words
+                else f"UDP port {self._port} is taken: free it or set YUNHAI_MEDIA_PORT"
+            )
+        raise WorkerStartError(f"the media worker did not start: {self.ending()}")
+
+    def ending(self) -> str:
+        """Tell how it ended: exit code and last words."""
+        words = f": {self._last_words[-1]}" if self._last_words else ""
+        return f"exit code {self._process.returncode}{words}"
+
+    async def stop(self) -> None:
+        """End the process; kill it if it does not go. May be called again."""
+        self._stop_listening()
+        process = self._process
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            try:
+                async with asyncio.timeout(STOP_TIMEOUT_S):
+                    await process.wait()
+            except TimeoutError:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        await asyncio.wait([self._echo], timeout=1.0)
+        self._echo.cancel()
+
+    def _stop_listening(self) -> None:
+        if self._listener.is_serving():
+            self._listener.close()
+            self._path.unlink(missing_ok=True)
+
+    async def _repeat(self, stderr: asyncio.StreamReader) -> None:
+        """Pass on what the worker logs, keeping its last words."""
+        while True:
+            try:
+                line = await stderr.readline()
+            except ValueError:  # longer than the reader's limit: its rest follows
+                continue
+            if not line:
+                return
+            text = line.decode(errors="replace").rstrip()
+            level, event, fields = _logged(text)
+            self._last_words.append(event)
+            log.log(level, event, **fields)
+
+
 class MediaWorker:
     """The one media worker of a node, whichever process it is now.
 
@@ -60,6 +204,7 @@ class MediaWorker:
     Args:
         on_up: a worker is ready; called after every start but the first.
         on_down: the worker and everything it held are gone.
+        first: the first process, if it has been launched already.
     """
 
     def __init__(
@@ -69,23 +214,21 @@ class MediaWorker:
         *,
         on_up: Callable[[], None],
         on_down: Callable[[], None],
+        first: WorkerProcess | None = None,
     ) -> None:
         self._settings = settings
         self._link = link
         self._on_up = on_up
         self._on_down = on_down
         self._port = settings.media_port
-        self._folder = Path()
-        self._process: asyncio.subprocess.Process | None = None
+        self._process = first
         self._reading: asyncio.Task[None] | None = None
-        self._echo: asyncio.Task[None] | None = None
-        self._last_words: deque[str] = deque(maxlen=20)
         self.restarts = 0
 
     @property
     def pid(self) -> int | None:
         """Process id of the worker, or None while there is none."""
-        return self._process.pid if self._process and self._process.returncode is None else None
+        return self._process.pid if self._process is not None else None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -96,13 +239,9 @@ class MediaWorker:
             WorkerStartError: at the first start, any other reason.
         """
         try:
-            self._folder = socket_folder(self._settings.data_dir)
-        except OSError as error:
-            raise WorkerStartError(
-                f"no folder for the media worker's socket: {error}; set YUNHAI_DATA_DIR"
-            ) from None
-        try:
-            await self._start()
+            if self._process is None:
+                self._process = await WorkerProcess.launch(self._settings, self._port)
+            await self._greet(self._process)
             supervising = asyncio.create_task(self._supervise(), name="media worker")
             try:
                 yield
@@ -119,10 +258,12 @@ class MediaWorker:
         while True:
             began = clock()
             assert self._reading is not None
+            assert self._process is not None
             await asyncio.wait([self._reading])
             self._link.detach()
             await self._stop()
-            log.error("the media worker ended; starting it again", cause=self._ending())
+            cause = self._process.ending()
+            log.error("the media worker ended; starting it again", cause=cause)
             self._on_down()
             if clock() - began > STEADY_S:
                 pause_s = 0.0
@@ -130,90 +271,27 @@ class MediaWorker:
                 await asyncio.sleep(pause_s)
                 pause_s = min(MAX_PAUSE_S, max(0.25, pause_s * 2))
                 try:
-                    await self._start()
+                    self._process = await WorkerProcess.launch(self._settings, self._port)
+                    await self._greet(self._process)
                     break
                 except WorkerStartError as error:
+                    await self._stop()
                     log.error("no media worker", cause=str(error), again_in_s=pause_s)
             self.restarts += 1
             self._on_up()
 
-    async def _start(self) -> None:
-        path = self._folder / "media.sock"
-        path.unlink(missing_ok=True)
-        accepted: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
-        accepted = asyncio.get_running_loop().create_future()
-
-        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            if accepted.done():
-                writer.close()
-            else:
-                accepted.set_result((reader, writer))
-
-        listener = await asyncio.start_unix_server(accept, path)
-        try:
-            await self._launch(path)
-            reader, writer = await self._connection(accepted)
-        except BaseException:
-            await self._stop()
-            raise
-        finally:
-            listener.close()
-            path.unlink(missing_ok=True)
+    async def _greet(self, process: WorkerProcess) -> None:
+        """Await the worker's connection and say hello."""
+        reader, writer = await process.connected()
         client = RpcClient(reader, writer, self._link.take)
         self._reading = asyncio.create_task(self._read(client), name="media worker replies")
         try:
             info = await client.call(rpc.Hello(node=self._settings.node), timeout=START_TIMEOUT_S)
         except RpcError as error:
-            await self._stop()
             raise WorkerStartError(f"the media worker did not say hello: {error}") from error
         self._port = info.port
         self._link.attach(client, info)
         log.info("the media worker is ready", pid=info.pid, udp_port=info.port)
-
-    async def _launch(self, path: Path) -> None:
-        settings = self._settings
-        arguments = [
-            "--socket", str(path),
-            "--host", settings.media_host,
-            "--port", str(self._port),
-            "--advertise", ",".join(settings.media_addresses),
-        ]  # fmt: skip
-        self._last_words.clear()
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "media", *arguments,
-            cwd=_ROOT,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            process_group=0,  # Ctrl-C in a terminal is for the server, which then stops us
-        )  # fmt: skip
-        assert self._process.stderr is not None
-        self._echo = asyncio.create_task(self._repeat(self._process.stderr), name="media log")
-
-    async def _connection(
-        self, accepted: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Await the worker's connection, or its end."""
-        assert self._process is not None
-        assert self._echo is not None
-        exited = asyncio.create_task(self._process.wait())
-        try:
-            either: list[asyncio.Future[Any]] = [accepted, exited]
-            await asyncio.wait(either, timeout=START_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            exited.cancel()
-        if accepted.done():
-            return accepted.result()
-        if self._process.returncode is None:
-            raise WorkerStartError(f"the media worker did not connect in {START_TIMEOUT_S:.0f} s")
-        await asyncio.wait([self._echo], timeout=1.0)
-        if self._process.returncode == EXIT_PORT_TAKEN:
-            raise MediaPortTakenError(
-                self._last_words[-1]
-                if self._last_words
-                else f"UDP port {self._port} is taken: free it or set YUNHAI_MEDIA_PORT"
-            )
-        raise WorkerStartError(f"the media worker did not start: {self._ending()}")
 
     async def _read(self, client: RpcClient) -> None:
         try:
@@ -221,44 +299,13 @@ class MediaWorker:
         except Exception:
             log.exception("the media worker's replies cannot be read")
 
-    async def _repeat(self, stderr: asyncio.StreamReader) -> None:
-        """Pass on what the worker logs, keeping its last words."""
-        while True:
-            try:
-                line = await stderr.readline()
-            except ValueError:  # longer than the reader's limit: its rest follows
-                continue
-            if not line:
-                return
-            text = line.decode(errors="replace").rstrip()
-            level, event, fields = _logged(text)
-            self._last_words.append(event)
-            log.log(level, event, **fields)
-
-    def _ending(self) -> str:
-        code = self._process.returncode if self._process else None
-        words = f": {self._last_words[-1]}" if self._last_words else ""
-        return f"exit code {code}{words}"
-
     async def _stop(self) -> None:
-        """End the connection, hence the process; kill one that does not go."""
+        """End the connection, hence the process."""
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
-        process = self._process
-        if process is not None and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-            try:
-                async with asyncio.timeout(STOP_TIMEOUT_S):
-                    await process.wait()
-            except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
-        if self._echo is not None:
-            await asyncio.wait([self._echo], timeout=1.0)
-            self._echo.cancel()
+        if self._process is not None:
+            await self._process.stop()
 
 
 def _logged(line: str) -> tuple[int, str, dict[str, Any]]:

@@ -13,26 +13,39 @@ from pathlib import Path
 import pytest
 
 from media.framing import RpcError
+from server.config import Settings
 from server.signalling.media_link import MediaLink
 from server.signalling.worker import (
     EXIT_PORT_TAKEN,
     MediaPortTakenError,
     MediaWorker,
+    WorkerProcess,
     WorkerStartError,
 )
 from tests.server.settings import make_settings
 from tests.server.signalling.nodes import until
 
 
-@asynccontextmanager
-async def running(
-    folder: Path, link: MediaLink, log: list[str], port: int = 0
-) -> AsyncIterator[MediaWorker]:
-    settings = make_settings(
+def settings_of(folder: Path, port: int = 0) -> Settings:
+    return make_settings(
         folder, media_host="127.0.0.1", media_port=str(port), media_addresses="127.0.0.1"
     )
+
+
+@asynccontextmanager
+async def running(
+    folder: Path,
+    link: MediaLink,
+    log: list[str],
+    port: int = 0,
+    first: WorkerProcess | None = None,
+) -> AsyncIterator[MediaWorker]:
     worker = MediaWorker(
-        settings, link, on_up=lambda: log.append("up"), on_down=lambda: log.append("down")
+        settings_of(folder, port),
+        link,
+        on_up=lambda: log.append("up"),
+        on_down=lambda: log.append("down"),
+        first=first,
     )
     async with worker.running():
         yield worker
@@ -59,6 +72,28 @@ async def test_a_worker_answers_and_ends_with_its_owner(tmp_path: Path) -> None:
     assert not exists(pid)
     with pytest.raises(RpcError, match="gone"):
         await link.stats()
+
+
+async def test_a_worker_launched_before_is_taken_over(tmp_path: Path) -> None:
+    first = await WorkerProcess.launch(settings_of(tmp_path), 0)
+    pid, link = first.pid, MediaLink()
+    assert pid is not None
+    async with running(tmp_path, link, [], first=first):
+        assert link.info is not None
+        assert link.info.pid == pid
+        assert list((tmp_path / "run").glob("*.sock")) == []
+    assert first.pid is None
+    assert not exists(pid)
+
+
+async def test_a_worker_nobody_takes_over_can_be_stopped(tmp_path: Path) -> None:
+    first = await WorkerProcess.launch(settings_of(tmp_path), 0)
+    pid = first.pid
+    assert pid is not None
+    await first.stop()
+    await first.stop()
+    assert not exists(pid)
+    assert list((tmp_path / "run").glob("*.sock")) == []
 
 
 async def test_a_killed_worker_is_started_again_on_its_port(tmp_path: Path) -> None:
