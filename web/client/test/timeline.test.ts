@@ -45,6 +45,14 @@ describe("Timeline", () => {
     expect(applied).toEqual([11, 12]);
   });
 
+  it("lets go of held events of an old epoch when the snapshot brings a new one", () => {
+    timeline.receive(event(99, "old"));
+    timeline.receive(event(11));
+    timeline.start(snapshot());
+    expect(host.rejoin).not.toHaveBeenCalled();
+    expect(applied).toEqual([11]);
+  });
+
   it("asks once for what a gap missed and then goes on in order", async () => {
     timeline.start(snapshot());
     let answer!: (missed: Envelope[]) => void;
