@@ -279,6 +279,7 @@ class Dispatcher:
         me = Me(
             identity=session.identity,
             session=session.id,
+            media=session.media,
             name=person.name,
             role=person.role,
             rights=rights_of(session, person),

@@ -50,6 +50,7 @@ async def test_joining_gives_a_snapshot_and_then_events(gz: Node) -> None:
         assert first["me"] == {
             "identity": "lin",
             "session": first["me"]["session"],
+            "media": first["me"]["media"],
             "name": "Lin",
             "role": "member",
             "rights": first["me"]["rights"],
@@ -207,6 +208,7 @@ async def test_coming_back_in_time_continues_the_session(gz: Node) -> None:
         assert after["resumed"]
         assert after["live"] is None
         assert after["me"]["session"] == before["me"]["session"]
+        assert after["me"]["media"] == before["me"]["media"]
         assert [m["name"] for m in after["missed"]] == ["chat.posted"]
         assert after["seq"] == last + 1
         assert ada.named("participant.left") == []
@@ -228,6 +230,7 @@ async def test_coming_back_after_the_roster_gave_up_continues_the_session(gz: No
             after = await back.join(resume=resume)
             assert after["resumed"]
             assert after["me"]["session"] == before["me"]["session"]
+            assert after["me"]["media"] != before["me"]["media"], "its media ended with it"
             assert [m["name"] for m in after["missed"]] == [
                 "participant.left",
                 "participant.joined",
@@ -246,6 +249,7 @@ async def test_coming_back_on_another_node_continues_without_a_ghost(gz: Node, s
             after = await back.join(resume=resume)
             assert after["resumed"]
             assert after["me"]["session"] == session.id
+            assert after["me"]["media"] != before["me"]["media"]
             await until(lambda: session.closed, "the session here to end")
             await ada.do("chat.send", text="who is here?")
             await back.event("chat.posted")

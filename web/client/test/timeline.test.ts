@@ -11,7 +11,7 @@ const live: Live = {
 };
 
 function snapshot(changes: Partial<Snapshot> = {}): Snapshot {
-  return { me: { identity: "ann", session: "s", name: "Ann", role: "member", rights: [] }, epoch: "e", seq: 10, now_ms: 0, resumed: false, live, missed: [], nodes: [], ...changes };
+  return { me: { identity: "ann", session: "s", media: "m", name: "Ann", role: "member", rights: [] }, epoch: "e", seq: 10, now_ms: 0, resumed: false, live, missed: [], nodes: [], ...changes };
 }
 
 /** Event `seq` raises Ann's hand at that moment, so the state tells which came last. */
