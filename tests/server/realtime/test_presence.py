@@ -107,6 +107,30 @@ async def test_a_new_token_with_another_role_counts_again(gz: Node) -> None:
     assert first.role is Role.MODERATOR
 
 
+async def test_an_encoder_s_token_changes_nobody_who_is_here_already(gz: Node, sf: Node) -> None:
+    tab = await gz.enter(grant("lin", Role.MODERATOR, name="Lin Tao"))
+    encoder = await sf.enter(grant("lin", Role.SPEAKER, name="Camera 2"), kind="whip")
+    assert (gz.person("lin").role, gz.person("lin").name) == (Role.MODERATOR, "Lin Tao")
+    assert encoder.role is Role.MODERATOR
+    await encoder.close("left")
+    await gz.enter(grant("lin", Role.MODERATOR, name="Lin Tao"))
+    assert tab.role is Role.MODERATOR
+
+
+async def test_a_tab_that_continues_a_player_elsewhere_counts_as_one(gz: Node, sf: Node) -> None:
+    await gz.enter(grant("lin"))
+    player = await gz.enter(grant("ada"), kind="whep")
+    other = await sf.enter(grant("ada"))
+    tab = await sf.realtime.sessions.resume(ROOM, grant("ada"), player.id)
+    assert tab is not None
+    await other.close("left")
+    await gz.act(actions.raise_hand, "lin")
+    await until(lambda: sf.person("lin").hand_ms, "the hand, after all that other's end did")
+    assert sf.people() == {"lin", "ada"}
+    await tab.close("left")
+    await until(lambda: gz.people() == {"lin"}, "ada gone with the last tab")
+
+
 async def test_a_killed_node_is_swept_and_its_people_leave_once(gz: Node, sf: Node) -> None:
     await gz.enter(grant("lin"))
     there = await sf.enter(grant("ada"))
@@ -299,3 +323,4 @@ async def test_a_room_that_does_not_exist_cannot_be_entered(gz: Node) -> None:
     assert caught.value.code is Code.NOT_FOUND
     assert await gz.realtime.sessions.resume(ROOM, grant("lin"), SessionId("0" * 32)) is None
     await until(lambda: not list(gz.realtime.mirrors), "no mirror kept")
+    await until(lambda: not gz.realtime.mirrors._locks, "no lock kept")
