@@ -308,3 +308,5 @@ def measure(registry: CollectorRegistry, gate: Gate, realtime: Realtime) -> None
     }
     for name, (what, read) in figures.items():
         Gauge(name, what, registry=registry).set_function(read)
+    dropped = "yunhai_realtime_events_dropped", "Stored events that Redis would not take."
+    Gauge(*dropped, registry=registry).set_function(lambda: realtime.live.dropped)
