@@ -31,9 +31,10 @@ from media.core.twcc import Departures
 from media.downtrack import DownTrack
 from media.dtls import Certificate
 from media.rpc import PeerState, WantedTrack
+from media.srtp import SrtpSession
 from media.switchboard import Switchboard
 from media.transport import Transport
-from media.udp import MediaPort
+from media.udp import MediaPort, Path
 
 BEAT_S = 0.02
 ALLOCATE_S = 0.5
@@ -97,6 +98,7 @@ class Downlink:
             on_rtp=self._on_rtp,
             on_rtcp=self._on_rtcp,
             on_state=self._on_state,
+            on_moved=self._stand_up,
         )
         self.send_rtp = self.transport.send_rtp
 
@@ -104,6 +106,17 @@ class Downlink:
 
     def number(self, size_bytes: int, now: float) -> int:
         return self._departures.next(size_bytes, now, self._estimate.probing(now))
+
+    def transport_seqs(self, sizes: list[int], now: float) -> int:
+        probing = self._estimate.probing(now)
+        number = self._departures.next
+        first = number(sizes[0], now, probing)
+        for size in sizes[1:]:
+            number(size, now, probing)
+        return first
+
+    def outlet(self) -> tuple[Path, SrtpSession] | None:
+        return self.transport.outlet()
 
     def fail(self, reason: str) -> None:
         self.transport.close(reason)
@@ -260,9 +273,14 @@ class Downlink:
 
     def _on_state(self, state: PeerState, reason: str) -> None:
         self.connected = state == "connected"
+        self._stand_up()
         if self.connected:
             self.allocate(asyncio.get_running_loop().time())
         self._tell_state(state, reason)
+
+    def _stand_up(self) -> None:
+        for down in self.downs.values():
+            down.stand_up()
 
     def _on_rtp(self, packet: bytes, now: float) -> None:
         """Receivers have nothing to send but RTCP."""

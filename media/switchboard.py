@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from media.core.speaker import Speakers
@@ -23,6 +24,10 @@ class Watcher(Protocol):
         """The track appeared or is gone. Must be quick: note it, act later."""
 
 
+def _at_once(call: Callable[[], None]) -> None:
+    call()
+
+
 class Switchboard:
     """The worker's tracks.
 
@@ -30,9 +35,11 @@ class Switchboard:
         ssrc: our own in RTCP, as a receiver.
         attention: layers with packets missing or a keyframe request waiting.
         counters: drops by reason and other events, of the whole worker.
+        defer: calls something when all that has arrived by now was read; at once by default.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, defer: Callable[[Callable[[], None]], None] = _at_once) -> None:
+        self.defer = defer
         self.ssrc = secrets.randbits(32) | 1
         self.tracks: dict[str, PublishedTrack] = {}
         self.attention: set[Layer] = set()
@@ -41,6 +48,7 @@ class Switchboard:
         self._speakers: dict[str, Speakers] = {}
         self._voices: Counter[str] = Counter()
         self._relay_ssrc = secrets.randbits(32) & 0xFFFFFFFE
+        self._ssrc = secrets.randbits(31) | 1
 
     def add(self, track: PublishedTrack) -> None:
         self.tracks[track.id] = track
@@ -94,6 +102,11 @@ class Switchboard:
             if room not in self._voices:
                 del self._speakers[room]
         return changed
+
+    def new_ssrc(self) -> int:
+        """Give an odd SSRC below 2**31, never twice; the even one before it is for repairs."""
+        self._ssrc = (self._ssrc + 2) & 0x7FFFFFFF
+        return self._ssrc
 
     def new_relay_ssrc(self) -> int:
         """Give an even SSRC for relay links, never twice; the odd one after it is for repairs."""

@@ -49,7 +49,7 @@ class Worker:
         self._notify = notify
         self._loop = asyncio.get_running_loop()
         self._certificate = Certificate.generate()
-        self._board = Switchboard()
+        self._board = Switchboard(port.after_drain)
         self._peers: dict[str, Peer] = {}
         self._links: dict[str, RelayLink] = {}
         self._changed: dict[str, Subscriber] = {}
