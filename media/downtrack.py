@@ -67,6 +67,7 @@ class DownTrack:
         track: what is sent, None while there is nothing.
         ids: header extensions as the receiver numbers them.
         layer: which layer is sent or about to be, None when paused.
+        description: goes along with sender reports (SDES).
     """
 
     def __init__(self, carrier: Carrier, line: OutgoingLine) -> None:
@@ -83,6 +84,7 @@ class DownTrack:
         self._repairs = Repairs()
         self.can_probe = line.rtx is not None
         self.repaired = 0
+        self.description = b""
         self.forwarder = Forwarder(
             ssrc=line.track.ssrc,
             pt=line.codec.payload_type,

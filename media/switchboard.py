@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from media.core.speaker import Speakers
 
 if TYPE_CHECKING:
+    from media.downlink import Downlink
     from media.track import Layer, PublishedTrack
 
 
@@ -34,6 +35,7 @@ class Switchboard:
     Attributes:
         ssrc: our own in RTCP, as a receiver.
         attention: layers with packets missing or a keyframe request waiting.
+        unsettled: downlinks with something to decide or to send on the next beat.
         counters: drops by reason and other events, of the whole worker.
         defer: calls something when all that has arrived by now was read; at once by default.
     """
@@ -43,6 +45,7 @@ class Switchboard:
         self.ssrc = secrets.randbits(32) | 1
         self.tracks: dict[str, PublishedTrack] = {}
         self.attention: set[Layer] = set()
+        self.unsettled: set[Downlink] = set()
         self.counters: Counter[str] = Counter()
         self._watchers: dict[str, set[Watcher]] = {}
         self._speakers: dict[str, Speakers] = {}

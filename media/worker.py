@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Literal, TypeVar
 
 from media import rpc
-from media.downlink import BEAT_S
+from media.downlink import BEAT_S, Downlink
 from media.dtls import Certificate
 from media.framing import Notice, Request, RpcError
 from media.player import Player
@@ -265,28 +265,41 @@ class Worker:
             except Exception:
                 _log.exception("a layer of %s cannot be looked after", layer.track.id)
             attention.discard(layer)
+        for link in tuple(self._board.unsettled):
+            try:
+                if link.attend(now):
+                    continue
+            except Exception:
+                self._give_up(self._name_of(link))
+            self._board.unsettled.discard(link)
         self._beats += 1
-        tick = self._beats % BEATS_PER_TICK == 0
+        if self._beats % BEATS_PER_TICK == 0:
+            self._tick(now)
+
+    def _name_of(self, link: Downlink) -> str:
+        return next(
+            name
+            for name, peer in self._peers.items()
+            if not isinstance(peer, Publisher) and peer.link is link
+        )
+
+    def _tick(self, now: float) -> None:
         for name, peer in tuple(self._peers.items()):
             try:
                 if isinstance(peer, Publisher):
-                    if tick:
-                        peer.tick(now)
+                    peer.tick(now)
                 else:
-                    peer.link.attend(now)
-                    if tick:
-                        peer.link.tick(now)
+                    peer.link.tick(now)
             except Exception:
                 self._give_up(name)
-        if tick:
-            for name, link in tuple(self._links.items()):
-                try:
-                    link.tick(now)
-                except Exception:
-                    _log.exception("relay link %s is broken", name)
-                    link.fail()
-            for room, tracks in self._board.update_speakers(now):
-                self._notify(rpc.SpeakersNotice(room=room, tracks=tracks))
+        for name, link in tuple(self._links.items()):
+            try:
+                link.tick(now)
+            except Exception:
+                _log.exception("relay link %s is broken", name)
+                link.fail()
+        for room, tracks in self._board.update_speakers(now):
+            self._notify(rpc.SpeakersNotice(room=room, tracks=tracks))
 
     def _stats(self) -> dict[str, object]:
         late_s, self._late_s = self._late_s, 0.0
