@@ -15,8 +15,9 @@ from media.core.extensions import Translation
 from media.core.forwarder import Forwarder
 from media.core.packet import Packet
 from media.core.run import Numbers, Run
-from media.srtp import SrtpSession
-from media.volley import Row, Seat, Volley
+from media.srtp import MAX_PLAIN_BYTES, SrtpSession
+from media.volley import Volley
+from media.writer import Row, Seat
 
 
 class Sitting(Seat):
@@ -114,13 +115,17 @@ class Fan:
             for sitting in tuple(row.seats):
                 sitting.stand()
 
-    def send(self, packets: Sequence[Packet], now: float) -> None:
-        """Send packets, each newer than the one before, to all who sit here."""
+    def send(self, packets: Sequence[Packet], now: float) -> bool:
+        """Send packets, each newer than the one before, to all who sit here.
+
+        Returns:
+            False, and nothing is sent, if one is too long.
+        """
         rows = self._rows
-        if not rows:
-            return
         apply = self.translation.apply
         run = Run(packets, [apply(packet, now) for packet in packets])
+        if max(run.sizes) > MAX_PLAIN_BYTES:
+            return False
         self.packets += len(packets)
         self.octets += run.octets
         self.last = packets[-1]
@@ -137,3 +142,4 @@ class Fan:
                 for sitting in [s for s in row.seats if not s.path.cuts]:
                     self.free(sitting, row)
                     self.seat(sitting)
+        return True

@@ -28,6 +28,8 @@ REPLAYED = (9, 10)
 
 srtp_protect = lib.srtp_protect
 """Takes a session's ``context``, a packet's pointer and its size's; 0 when all went well."""
+srtp_protect_address = int(ffi.cast("uintptr_t", ffi.addressof(lib, "srtp_protect")))
+"""The same for whoever calls it from C."""
 memmove = ffi.memmove
 
 _CHAR_P = ffi.typeof("char *")
@@ -73,7 +75,7 @@ class SrtpSession:
     Attributes:
         profile: name of the protection profile.
         tag_bytes: by how much a protected RTP packet is longer.
-        context: for ``srtp_protect``; good as long as the session.
+        context, address: for ``srtp_protect``; good as long as the session.
         counters: ``replayed``, ``unauthentic``, ``malformed``, ``oversized``, ``too_many_ssrcs``.
     """
 
@@ -101,6 +103,7 @@ class SrtpSession:
         )
         self._tx, self._rx = (session._srtp[0] for session in self._sessions)
         self.context = self._tx
+        self.address = int(ffi.cast("uintptr_t", self._tx))
 
     @classmethod
     def for_relay(cls, tx_key: bytes, rx_key: bytes) -> Self:

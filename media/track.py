@@ -226,11 +226,9 @@ class Layer:
         self._newest = newest
         now = packets[-1].arrival
         for group in tuple(self.groups):
-            if group.seated:
-                if plain:
-                    group.fan.send(packets, now)
-                else:
-                    group.unseat_all()
+            # ``send`` refuses what is too long; one by one those are counted.
+            if group.seated and not (plain and group.fan.send(packets, now)):
+                group.unseat_all()
             if group.outputs:
                 self._decide(group, packets, source, now)
         if self._pending:

@@ -19,6 +19,7 @@ from typing import Any
 
 from media import stun
 from media.burst import Address, Buffer, Burst, Path
+from media.writer import Writer
 
 Handler = Callable[[memoryview, Address, float], None]
 """Takes a datagram (good, and writable, only during the call), its source, and the time it came
@@ -126,6 +127,17 @@ class MediaPort:
     def send_many(self, packets: Iterable[tuple[Buffer, Address]]) -> None:
         for packet, address in packets:
             self.send(packet, address)
+
+    @property
+    def way(self) -> str:
+        """How runs of packets leave, and who writes them: ``gso/native``, ``sendmmsg/python``."""
+        volley = self._bursts[self._sockets[0].family].volley
+        return f"{volley.way}/{volley.writer.name}"
+
+    def write_with(self, writer: Writer) -> None:
+        """Another writer of runs from now on."""
+        for burst in self._bursts.values():
+            burst.volley.writer = writer
 
     def after_drain(self, call: Callable[[], None]) -> None:
         """Calls when the current drain has read all there is, before anything leaves; at once

@@ -13,17 +13,12 @@ import socket
 import struct
 from array import array
 from collections import Counter
-from typing import TYPE_CHECKING, Any
 
 from media import libc
-from media.core.run import MAX_SEGMENTS, Layout, Message, Numbers, Run
-from media.srtp import Memory, SrtpSession, memmove, new_size, srtp_protect
+from media.core.run import MAX_SEGMENTS, Layout, Message, Run
+from media.srtp import Memory
+from media.writer import ARENA_BYTES, PLAIN, Row, Seat, Writer, stride_of
 
-if TYPE_CHECKING:
-    from media.burst import Path
-
-ARENA_BYTES = 256 << 10
-"""Small enough to stay in a processor's second cache between writing and sending."""
 MAX_MESSAGES = 1024
 """UIO_MAXIOV: the kernel takes no more at once."""
 NO_ROOM = {errno.EAGAIN, errno.ENOBUFS}
@@ -32,56 +27,13 @@ CANNOT_CUT = {errno.EINVAL, errno.EIO, errno.EMSGSIZE}
 CONTROL_BYTES = 24
 _WORDS = 8  # of struct mmsghdr: name, its size, iovecs, how many, control, its size, flags, sent
 
-_put_u16 = struct.Struct("!H").pack_into
-
-
-class Seat:
-    """A receiver of runs: where they go, under which key and numbers.
-
-    Attributes:
-        transport_seq: the number of the first packet of the run that wants a transport-wide one.
-    """
-
-    __slots__ = ("context", "numbers", "path", "srtp", "transport_seq")
-
-    def __init__(self, path: Path, srtp: SrtpSession, numbers: Numbers) -> None:
-        self.path = path
-        self.srtp = srtp
-        self.context = srtp.context
-        self.numbers = numbers
-        self.transport_seq = 0
-
-
-class Row:
-    """Seats whose runs can leave together: on one socket, with equally long tags.
-
-    Sorted by numbers, so that those who share them follow each other. Owner: the fan;
-    whoever changes ``seats`` calls ``changed``.
-    """
-
-    __slots__ = ("coalesce", "names", "seats", "tag_bytes", "volley")
-
-    def __init__(self, volley: Volley, tag_bytes: int, *, coalesce: bool) -> None:
-        self.volley = volley
-        self.tag_bytes = tag_bytes
-        self.coalesce = coalesce
-        self.seats: list[Any] = []
-        self.names = array("Q")
-
-    def changed(self) -> None:
-        self.seats.sort(key=_numbers_of)
-        self.names = array("Q", [seat.path.sockaddr_at for seat in self.seats])
-
-
-def _numbers_of(seat: Seat) -> Numbers:
-    return seat.numbers
-
 
 class Volley:
     """Owner: the burst of the same socket.
 
     Attributes:
         way: how datagrams leave: ``gso``, ``sendmmsg`` or ``sendto``.
+        writer: who writes the runs; may be replaced at any time.
     """
 
     def __init__(self, sock: socket.socket, counters: Counter[str]) -> None:
@@ -91,11 +43,9 @@ class Volley:
         self._closed = self._uncut = False
         self._cuts = libc.coalesces(sock)
         self.way = "gso" if self._cuts else "sendmmsg" if libc.lib is not None else "sendto"
+        self.writer: Writer = PLAIN
         self._memory = Memory(ARENA_BYTES)
         self._bytes = self._memory.view
-        self._image = Memory(MAX_SEGMENTS * 1536)
-        self._size = new_size()
-        self._protect: Any = srtp_protect
         self._headers = array("Q", bytes(8 * _WORDS * MAX_MESSAGES))
         self._iovecs = array("Q", bytes(16 * MAX_MESSAGES))
         self._controls = bytearray(CONTROL_BYTES * MAX_SEGMENTS)
@@ -132,13 +82,11 @@ class Volley:
             return True
         self._uncut = False
         layout = run.layout(row.tag_bytes, coalesce=row.coalesce)
-        at_once = min(ARENA_BYTES // _stride(layout), MAX_MESSAGES // len(layout.messages))
-        run.copy(self._image.view, layout)
-        seats = row.seats
-        for first in range(0, len(seats), at_once):
-            some = seats[first : first + at_once]
-            faulty = self._write(run, layout, some)
-            names = row.names[first : first + at_once]
+        at_once = min(ARENA_BYTES // stride_of(layout), MAX_MESSAGES // len(layout.messages))
+        for first in range(0, len(row.seats), at_once):
+            last = min(first + at_once, len(row.seats))
+            faulty = self.writer.write(self._memory, run, layout, row, first, last)
+            some, names = row.seats[first:last], row.names[first:last]
             start = 0
             for stop in (*faulty, len(some)):
                 if stop > start:
@@ -151,49 +99,12 @@ class Volley:
                 self._counters["unprotected"] += len(faulty) * len(run.wires)
         return not self._uncut
 
-    def _write(self, run: Run, layout: Layout, seats: list[Seat]) -> list[int]:
-        """Put everybody's packets into the arena, encrypted; returns who could not have them."""
-        memory, image, size, protect = (
-            self._memory.pointer,
-            self._image.pointer,
-            self._size,
-            self._protect,
-        )
-        total, stride = layout.total_bytes, _stride(layout)
-        sizes, offsets = run.sizes, layout.offsets
-        steps = list(zip(sizes, offsets, strict=True))
-        numbers: Numbers | None = None
-        faulty: list[int] = []
-        at = 0
-        for i, seat in enumerate(seats):
-            if seat.numbers != numbers:
-                numbers = seat.numbers
-                run.number(self._image.view, layout, numbers)
-            slot = memory + at
-            memmove(slot, image, total)
-            if run.numbered:
-                self._put_transport_seqs(run, layout, at, seat.transport_seq)
-            context = seat.context
-            for plain, offset in steps:
-                size[0] = plain
-                if protect(context, slot + offset, size):
-                    faulty.append(i)
-                    break
-            at += stride
-        return faulty
-
-    def _put_transport_seqs(self, run: Run, layout: Layout, at: int, seq16: int) -> None:
-        for wire, offset in zip(run.wires, layout.offsets, strict=True):
-            if wire.twcc:
-                _put_u16(self._bytes, at + offset + wire.twcc, seq16)
-                seq16 = (seq16 + 1) & 0xFFFF
-
     def _send_together(
         self, layout: Layout, seats: list[Seat], names: array[int], start: int, stop: int
     ) -> None:
         messages, headers = layout.messages, self._headers
         kinds, receivers = len(messages), stop - start
-        stride = _stride(layout)
+        stride = stride_of(layout)
         end = _WORDS * kinds * receivers
         first = self._memory.address + start * stride
         for kind, message in enumerate(messages):
@@ -239,7 +150,7 @@ class Volley:
                 # From the next run on this one's packets are messages of their own.
                 seat.path.cuts = False
                 self._uncut = True
-                self._send_apart(message, (start + receiver) * _stride(layout), seat)
+                self._send_apart(message, (start + receiver) * stride_of(layout), seat)
             else:
                 self._counters["send_error"] += message.packets
             done += 1
@@ -262,7 +173,7 @@ class Volley:
     def _send_singly(self, layout: Layout, seats: list[Seat], start: int, stop: int) -> None:
         for i in range(start, stop):
             for message in layout.messages:
-                self._send_apart(message, i * _stride(layout), seats[i])
+                self._send_apart(message, i * stride_of(layout), seats[i])
 
     def _send_apart(self, message: Message, base: int, seat: Seat) -> None:
         """Send a message's packets as datagrams of their own."""
@@ -282,8 +193,3 @@ class Volley:
     def close(self) -> None:
         """Send nothing more: the socket is another's soon."""
         self._closed = True
-
-
-def _stride(layout: Layout) -> int:
-    """From one receiver's packets to the next one's: a multiple of 16."""
-    return (layout.total_bytes + 15) & ~15

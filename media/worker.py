@@ -70,7 +70,10 @@ class Worker:
         match request:
             case rpc.Hello():
                 return rpc.WorkerInfo(
-                    pid=os.getpid(), port=self._port.port, addresses=list(self._port.addresses)
+                    pid=os.getpid(),
+                    port=self._port.port,
+                    addresses=list(self._port.addresses),
+                    way=self._port.way,
                 )
             case rpc.PublisherOffer():
                 return self._publish(request)
@@ -312,6 +315,7 @@ class Worker:
         return {
             "uptime_s": self._loop.time() - self._started_at,
             "late_s": late_s,
+            "way": self._port.way,
             "port": dict(self._port.counters),
             "worker": dict(self._board.counters),
             "tracks": {track.id: track.stats() for track in self._board.tracks.values()},

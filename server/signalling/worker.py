@@ -173,6 +173,8 @@ class MediaWorker:
             "--port", str(self._port),
             "--advertise", ",".join(settings.media_addresses),
         ]  # fmt: skip
+        if settings.native:
+            arguments += ["--native", str(settings.data_dir / "native")]
         self._last_words.clear()
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "media", *arguments,
