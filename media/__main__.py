@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from media import native
 from media.framing import Notice, RpcServer
 from media.udp import MediaPort
 from media.worker import Worker
@@ -37,14 +38,21 @@ def main() -> int:
     parser.add_argument(
         "--advertise", default="", help="addresses told to peers, separated by commas"
     )
+    parser.add_argument(
+        "--native", type=Path, help="folder for the part in C; without, everything is Python"
+    )
     arguments = parser.parse_args()
     _die_with_parent()
     _configure_logs()
     advertise = [address for address in arguments.advertise.split(",") if address]
-    return asyncio.run(_serve(arguments.socket, arguments.host, arguments.port, advertise))
+    return asyncio.run(
+        _serve(arguments.socket, arguments.host, arguments.port, advertise, arguments.native)
+    )
 
 
-async def _serve(socket_path: Path, host: str, port: int, advertise: list[str]) -> int:
+async def _serve(
+    socket_path: Path, host: str, port: int, advertise: list[str], native_folder: Path | None
+) -> int:
     try:
         media_port = MediaPort(host, port, advertise)
     except OSError as error:
@@ -68,6 +76,7 @@ async def _serve(socket_path: Path, host: str, port: int, advertise: list[str]) 
         # What lives now lives to the end: no collection need look at it again.
         gc.freeze()
         serving = asyncio.create_task(server.run())
+        equipping = asyncio.create_task(_equip(media_port, native_folder))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, serving.cancel)
@@ -77,11 +86,21 @@ async def _serve(socket_path: Path, host: str, port: int, advertise: list[str]) 
         except asyncio.CancelledError:
             _log.info("told to end; media worker ends")
         finally:
+            equipping.cancel()
             worker.close()
             writer.close()
     finally:
         media_port.close()
     return 0
+
+
+async def _equip(media_port: MediaPort, native_folder: Path | None) -> None:
+    """Change to the writer in C when there is one; until then packets are written in Python."""
+    if native_folder is not None:
+        writer = await native.build(native_folder)
+        if writer is not None:
+            media_port.write_with(writer)
+    _log.info("packets leave by %s", media_port.way)
 
 
 def _die_with_parent() -> None:

@@ -273,11 +273,15 @@ class Hello:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerInfo:
-    """``addresses``: what the candidates carry, IPv4 and IPv6, without port."""
+    """``addresses``: what the candidates carry, IPv4 and IPv6, without port.
+
+    ``way``: how packets leave at the start (``MediaPort.way``); ``stats`` tells it later.
+    """
 
     pid: int
     port: int
     addresses: list[str]
+    way: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

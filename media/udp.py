@@ -15,9 +15,11 @@ import logging
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from media import stun
 from media.burst import Address, Buffer, Burst, Path
+from media.writer import Writer
 
 Handler = Callable[[memoryview, Address, float], None]
 """Takes a datagram (good, and writable, only during the call), its source, and the time it came
@@ -63,6 +65,7 @@ class MediaPort:
         self._paths: dict[Address, Path] = {}
         self._buffer = memoryview(bytearray(2048))
         self._draining = False
+        self._deferred: list[Callable[[], None]] = []
         self._closed = False
         self._complained_at = -1.0
         self._sockets = _bind(host, port)
@@ -125,6 +128,25 @@ class MediaPort:
         for packet, address in packets:
             self.send(packet, address)
 
+    @property
+    def way(self) -> str:
+        """How runs of packets leave, and who writes them: ``gso/native``, ``sendmmsg/python``."""
+        volley = self._bursts[self._sockets[0].family].volley
+        return f"{volley.way}/{volley.writer.name}"
+
+    def write_with(self, writer: Writer) -> None:
+        """Another writer of runs from now on."""
+        for burst in self._bursts.values():
+            burst.volley.writer = writer
+
+    def after_drain(self, call: Callable[[], None]) -> None:
+        """Calls when the current drain has read all there is, before anything leaves; at once
+        outside a drain."""
+        if self._draining:
+            self._deferred.append(call)
+        else:
+            call()
+
     def close(self) -> None:
         """Sends what is waiting and lets go of the sockets. Closing twice is fine."""
         if self._closed:
@@ -157,18 +179,27 @@ class MediaPort:
                 except OSError:
                     self.counters["receive_error"] += 1
                     continue
-                try:
-                    self._route(self._buffer[:size], address, now)
-                except Exception:
-                    self.counters["handler_error"] += 1
-                    if now > self._complained_at + 1:
-                        self._complained_at = now
-                        logger.exception("a datagram from %s could not be handled", address[0])
+                self._guard(self._route, self._buffer[:size], address, now)
                 if self._closed:
                     return
+            while self._deferred:
+                deferred, self._deferred = self._deferred, []
+                for call in deferred:
+                    self._guard(call)
         finally:
             self._draining = False
             self._flush()
+
+    def _guard(self, call: Callable[..., None], *arguments: Any) -> None:
+        """A fault in handling one thing must not cost the others."""
+        try:
+            call(*arguments)
+        except Exception:
+            self.counters["handler_error"] += 1
+            now = self._loop.time()
+            if now > self._complained_at + 1:
+                self._complained_at = now
+                logger.exception("what arrived could not be handled")
 
     def _route(self, datagram: memoryview, address: Address, now: float) -> None:
         size = len(datagram)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Literal, TypeVar
 
 from media import rpc
-from media.downlink import BEAT_S
+from media.downlink import BEAT_S, Downlink
 from media.dtls import Certificate
 from media.framing import Notice, Request, RpcError
 from media.player import Player
@@ -49,7 +49,7 @@ class Worker:
         self._notify = notify
         self._loop = asyncio.get_running_loop()
         self._certificate = Certificate.generate()
-        self._board = Switchboard()
+        self._board = Switchboard(port.after_drain)
         self._peers: dict[str, Peer] = {}
         self._links: dict[str, RelayLink] = {}
         self._changed: dict[str, Subscriber] = {}
@@ -70,7 +70,10 @@ class Worker:
         match request:
             case rpc.Hello():
                 return rpc.WorkerInfo(
-                    pid=os.getpid(), port=self._port.port, addresses=list(self._port.addresses)
+                    pid=os.getpid(),
+                    port=self._port.port,
+                    addresses=list(self._port.addresses),
+                    way=self._port.way,
                 )
             case rpc.PublisherOffer():
                 return self._publish(request)
@@ -265,28 +268,41 @@ class Worker:
             except Exception:
                 _log.exception("a layer of %s cannot be looked after", layer.track.id)
             attention.discard(layer)
+        for link in tuple(self._board.unsettled):
+            try:
+                if link.attend(now):
+                    continue
+            except Exception:
+                self._give_up(self._name_of(link))
+            self._board.unsettled.discard(link)
         self._beats += 1
-        tick = self._beats % BEATS_PER_TICK == 0
+        if self._beats % BEATS_PER_TICK == 0:
+            self._tick(now)
+
+    def _name_of(self, link: Downlink) -> str:
+        return next(
+            name
+            for name, peer in self._peers.items()
+            if not isinstance(peer, Publisher) and peer.link is link
+        )
+
+    def _tick(self, now: float) -> None:
         for name, peer in tuple(self._peers.items()):
             try:
                 if isinstance(peer, Publisher):
-                    if tick:
-                        peer.tick(now)
+                    peer.tick(now)
                 else:
-                    peer.link.attend(now)
-                    if tick:
-                        peer.link.tick(now)
+                    peer.link.tick(now)
             except Exception:
                 self._give_up(name)
-        if tick:
-            for name, link in tuple(self._links.items()):
-                try:
-                    link.tick(now)
-                except Exception:
-                    _log.exception("relay link %s is broken", name)
-                    link.fail()
-            for room, tracks in self._board.update_speakers(now):
-                self._notify(rpc.SpeakersNotice(room=room, tracks=tracks))
+        for name, link in tuple(self._links.items()):
+            try:
+                link.tick(now)
+            except Exception:
+                _log.exception("relay link %s is broken", name)
+                link.fail()
+        for room, tracks in self._board.update_speakers(now):
+            self._notify(rpc.SpeakersNotice(room=room, tracks=tracks))
 
     def _stats(self) -> dict[str, object]:
         late_s, self._late_s = self._late_s, 0.0
@@ -299,6 +315,7 @@ class Worker:
         return {
             "uptime_s": self._loop.time() - self._started_at,
             "late_s": late_s,
+            "way": self._port.way,
             "port": dict(self._port.counters),
             "worker": dict(self._board.counters),
             "tracks": {track.id: track.stats() for track in self._board.tracks.values()},

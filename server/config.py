@@ -63,6 +63,7 @@ class Settings:
     media_host: str
     media_port: int
     media_addresses: tuple[str, ...]
+    native: bool
     turn_urls: tuple[str, ...]
     turn_secret: str | None = field(repr=False)
     log_level: str
@@ -125,6 +126,12 @@ def _between(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def _switch(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError("it must be 0 or 1")
+    return text == "1"
 
 
 def _url(*schemes: str) -> Callable[[str], str]:
@@ -244,6 +251,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("media_host", "address", "0.0.0.0", "Address the media port is bound to.", _address, lambda _: "0.0.0.0"),  # noqa: S104
     Setting("media_port", "port", "7882", "UDP port for all sound and picture; 0 takes a free one. Open it in the firewall.", _between(0, 65535), lambda _: 7882),
     Setting("media_addresses", "addresses", "this machine's", "IP addresses, separated by commas, that browsers send media to; the public one behind NAT.", _many(_address), _media_addresses),
+    Setting("native", "0 or 1", "1", "1 compiles a small part of the media worker where a C compiler is (kept in the data folder); 0 leaves all to Python.", _switch, lambda _: True),
     Setting("turn_urls", "URLs", "none", "STUN and TURN servers, separated by commas, for networks that block UDP: turn:host:3478?transport=tcp.", _many(_turn_url), lambda _: ()),
     Setting("turn_secret", "secret", "none", "Secret shared with the TURN server (coturn's static-auth-secret), for short-lived credentials.", _secret, lambda _: None, secret=True),
     Setting("log_level", "word", "info", "Least grave messages to log: debug, info, warning or error.", _one_of("debug", "info", "warning", "error"), lambda _: "info"),

@@ -22,6 +22,13 @@ def families(stats: dict[str, Any]) -> Iterable[Metric]:
         "Longest the media worker's loop was late since it was last asked.",
         stats["late_s"],
     )
+    way = GaugeMetricFamily(
+        "yunhai_media_way",
+        "1 for how packets leave the media worker: gso, sendmmsg or sendto, written by whom.",
+        labels=["way"],
+    )
+    way.add_metric([stats["way"]], 1)
+    yield way
     port = CounterMetricFamily(
         "yunhai_media_port",
         "Datagrams and bytes at the media port, by what became of them.",

@@ -106,6 +106,8 @@ class WorkerProcess:
             "--port", str(port),
             "--advertise", ",".join(settings.media_addresses),
         ]  # fmt: skip
+        if settings.native:
+            arguments += ["--native", str(settings.data_dir / "native")]
         listener = await asyncio.start_unix_server(accept, path)
         try:
             process = await asyncio.create_subprocess_exec(
