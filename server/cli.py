@@ -7,6 +7,7 @@ answer at once and ``demo`` starts its nodes at once.
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib.util
 import os
 import re
@@ -152,8 +153,11 @@ async def _node(settings: config.Settings) -> int:
     except WorkerStartError as error:
         return _cannot_start(error, error.exit_code)
     try:
+        gc.disable()
         from server.app import StartError, serve
 
+        gc.freeze()  # what has been imported stays: no collection need look at it, now or later
+        gc.enable()
         try:
             await serve(settings, first)
         except StartError as error:

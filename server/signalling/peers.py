@@ -154,7 +154,9 @@ class Peers:
         entry = self._entries.get(session.id)
         if entry is None:
             return
-        if event is None or isinstance(event, TrackPublished | TrackUnpublished | ParticipantLeft):
+        if event is None or isinstance(
+            event, TrackPublished | TrackUpdated | TrackUnpublished | ParticipantLeft
+        ):
             entry.subscriber.wake()
         match event:
             case None:

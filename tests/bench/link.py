@@ -75,7 +75,7 @@ class Link:
         self._first_flight: list[bytes] = []
         self._answered = False
         self._tie_breaker = secrets.randbits(64)
-        self._transaction = b""
+        self._transactions: set[bytes] = set()
         self._next_check = math.inf
         self._session = secrets.randbits(62)
         self._buffer = memoryview(bytearray(2048))
@@ -135,7 +135,7 @@ class Link:
                 self._dtls.receive(datagram)
         elif stun.is_request(datagram):
             self._answer_check(datagram)
-        elif bytes(datagram[8:20]) == self._transaction:
+        elif bytes(datagram[8:20]) in self._transactions:
             self._checked(datagram)
 
     def send_rtp(self, packet: bytes) -> bool:
@@ -169,12 +169,13 @@ class Link:
 
     def _check(self) -> None:
         assert self._peer is not None
-        request, self._transaction = stun.binding_request(
+        request, transaction = stun.binding_request(
             local=self._ice,
             remote=self._peer.remote.ice,
             tie_breaker=self._tie_breaker,
             priority=HOST_PRIORITY,
         )
+        self._transactions.add(transaction)
         self._next_check = self._loop.time() + CONSENT_S
         self._send(request)
 
@@ -199,7 +200,10 @@ class Link:
     def _checked(self, datagram: memoryview) -> None:
         assert self._peer is not None
         response = stun.read(datagram, self._peer.remote.ice.pwd)
-        if response is None or not stun.is_success(response) or self._dtls is not None:
+        if response is None or not stun.is_success(response):
+            return
+        self._transactions.clear()
+        if self._dtls is not None:
             return
         self._dtls = DtlsSession(
             self._certificate,

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from rooms.errors import Code, RoomError
 from rooms.events import FloorGiven, FloorTaken, TrackUpdated
 from rooms.ids import Identity, TrackId
 from rooms.live import Role, Source, Track
+from server.signalling import wishes
 from tests.server.signalling.media import Follower, Sender
 from tests.server.signalling.nodes import HALL, MICROPHONE_ONLY, ROOM, Node, Tab, grant, until
 from tests.services import Valkey
@@ -259,8 +261,6 @@ async def test_what_a_moderator_muted_is_held_back_until_lifted(node: Node) -> N
 
 async def test_a_forced_mute_is_held_back_by_whoever_has_the_track(node: Node) -> None:
     """The moderator's node only says so in the room; this is the other node's part."""
-    from dataclasses import replace
-
     ann, bob = await node.tab(grant("ann")), await node.tab(grant("bob"))
     with closing(Sender(video=False)) as sender, closing(Follower(bob)) as follower:
         (track,) = await publish(ann, sender, MIC)
@@ -277,6 +277,31 @@ async def test_a_forced_mute_is_held_back_by_whoever_has_the_track(node: Node) -
         assert follower.receiver.of("audio") == heard
         await node.realtime.live.update(ROOM, lambda live: TrackUpdated(track=track))
         await follower.receiver.flows("audio")
+
+
+async def test_who_unmutes_is_heard_though_there_are_more_voices_than_are_sent(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wishes, "MAX_VOICES", 1)
+    ann, bob, cem = [await node.tab(grant(who)) for who in ("ann", "bob", "cem")]
+    muted = OfferedTrack(mid="0", source=Source.MICROPHONE, muted=True)
+    with (
+        closing(Sender(video=False)) as first,
+        closing(Sender(video=False)) as second,
+        closing(Follower(cem)) as follower,
+    ):
+        (of_ann,) = await publish(ann, first, muted)
+        (of_bob,) = await publish(bob, second, MIC)
+        await until(lambda: tracks_of(node, "bob"), "both microphones")
+        await follower.view()
+        offer = await cem.signal("media.offer")
+        assert [t["track"] for t in offer["tracks"]] == [of_bob.id]
+        for track in (replace(of_bob, muted=True), replace(of_ann, muted=False)):
+            await node.realtime.live.update_track(ROOM, track)
+        await until(
+            lambda: [t["track"] for t in cem.named("media.offer")[-1]["tracks"]] == [of_ann.id],
+            "an offer of ann's voice alone",
+        )
 
 
 async def test_holding_what_has_ended_is_refused(node: Node) -> None:
