@@ -43,6 +43,7 @@ SETTLED_S = 5.0
 """So often where each track has one layer and is sent."""
 REPORT_S = 1.0
 UNLIMITED = 1 << 40
+MAX_COMPOUND_BYTES = 1000
 MAX_RTCP_PER_S = 500
 MAX_NACKED_PER_S = 4_000
 """Beyond these a receiver is ignored until the second is over."""
@@ -259,10 +260,16 @@ class Downlink:
             return
         self._report_at = now + REPORT_S
         self._rtcp_left, self._nacked_left = MAX_RTCP_PER_S, MAX_NACKED_PER_S
+        compound = b""
         for down in self.downs.values():
             report = down.sender_report(now)
             if report is not None:
-                self.transport.send_rtcp(build_sr(report) + down.description)
+                compound += build_sr(report) + down.description
+            if len(compound) > MAX_COMPOUND_BYTES:
+                self.transport.send_rtcp(compound)
+                compound = b""
+        if compound:
+            self.transport.send_rtcp(compound)
 
     def close(self) -> None:
         """Let go of everything."""

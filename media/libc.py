@@ -68,3 +68,12 @@ def sockaddr(address: tuple[Any, ...]) -> bytes:
     packed = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
     head = struct.pack("!HI16s", port, flow, packed)
     return struct.pack("=H", socket.AF_INET6) + head + struct.pack("=I", scope)
+
+
+def address(sockaddr: bytes) -> tuple[Any, ...]:
+    """Read ``struct sockaddr_in`` or ``sockaddr_in6``: as the socket module gives addresses."""
+    port = int.from_bytes(sockaddr[2:4], "big")
+    if len(sockaddr) == 16:
+        return socket.inet_ntop(socket.AF_INET, sockaddr[4:8]), port
+    flow, scope = int.from_bytes(sockaddr[4:8], "big"), struct.unpack_from("=I", sockaddr, 24)[0]
+    return socket.inet_ntop(socket.AF_INET6, sockaddr[8:24]), port, flow, scope

@@ -15,10 +15,10 @@ import logging
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
-from media import stun
+from media import libc, stun
 from media.burst import Address, Buffer, Burst, Path
+from media.inlet import Inlet
 from media.writer import Writer
 
 Handler = Callable[[memoryview, Address, float], None]
@@ -61,9 +61,8 @@ class MediaPort:
         self._loop = asyncio.get_running_loop()
         self.counters: Counter[str] = Counter()
         self._ufrags: dict[str, Handler] = {}
-        self._addresses: dict[Address, Handler] = {}
+        self._sources: dict[bytes, tuple[Handler, Address]] = {}
         self._paths: dict[Address, Path] = {}
-        self._buffer = memoryview(bytearray(2048))
         self._draining = False
         self._deferred: list[Callable[[], None]] = []
         self._closed = False
@@ -74,7 +73,7 @@ class MediaPort:
         self._bursts: dict[int, Burst] = {}
         for sock in self._sockets:
             self._bursts[sock.family] = Burst(sock, self.counters, self._flush_soon, burst)
-            self._loop.add_reader(sock, self._drain, sock)
+            self._loop.add_reader(sock, self._drain, Inlet(sock))
 
     @property
     def candidates(self) -> list[str]:
@@ -94,12 +93,14 @@ class MediaPort:
 
     def register_address(self, address: Address, handler: Handler) -> None:
         """Everything but Binding requests from the address goes to the handler."""
-        self._addresses[address] = handler
+        self._sources[libc.sockaddr(address)] = handler, address
 
     def unregister_address(self, address: Address, handler: Handler) -> None:
         """Forgets the address if it still belongs to that handler."""
-        if self._addresses.get(address) == handler:
-            del self._addresses[address]
+        with contextlib.suppress(OSError):  # not an address at all: never registered
+            source = libc.sockaddr(address)
+            if self._sources.get(source, (None,))[0] == handler:
+                del self._sources[source]
 
     def path(self, address: Address) -> Path:
         """The way to an address, kept by whoever sends there often.
@@ -157,7 +158,7 @@ class MediaPort:
             self._loop.remove_reader(sock)
             sock.close()
         self._ufrags.clear()
-        self._addresses.clear()
+        self._sources.clear()
 
     def _flush_soon(self) -> None:
         if not self._draining:
@@ -167,58 +168,72 @@ class MediaPort:
         for burst in self._bursts.values():
             burst.flush()
 
-    def _drain(self, sock: socket.socket) -> None:
+    def _drain(self, inlet: Inlet) -> None:
         now = self._loop.time()
         self._draining = True
+        count = size_bytes = 0
+        sources = self._sources
         try:
-            for _ in range(DRAIN):
+            for datagram, source in inlet.receive():
+                count += 1
+                size = len(datagram)
+                size_bytes += size
+                known = sources.get(source)
                 try:
-                    size, address = sock.recvfrom_into(self._buffer)
-                except BlockingIOError:
-                    break
-                except OSError:
-                    self.counters["receive_error"] += 1
-                    continue
-                self._guard(self._route, self._buffer[:size], address, now)
+                    # What is surely media of somebody known needs no further look here.
+                    if known is not None and 12 <= size <= MAX_DATAGRAM_BYTES and datagram[0] > 127:
+                        known[0](datagram, known[1], now)
+                    else:
+                        self._route(datagram, source, now)
+                except Exception:
+                    self._complain()
                 if self._closed:
                     return
-            while self._deferred:
-                deferred, self._deferred = self._deferred, []
-                for call in deferred:
-                    self._guard(call)
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.counters["receive_error"] += 1
         finally:
-            self._draining = False
-            self._flush()
+            self.counters["received"] += count
+            self.counters["received_bytes"] += size_bytes
+            self._finish_drain()
 
-    def _guard(self, call: Callable[..., None], *arguments: Any) -> None:
+    def _finish_drain(self) -> None:
+        while self._deferred:
+            deferred, self._deferred = self._deferred, []
+            for call in deferred:
+                try:
+                    call()
+                except Exception:
+                    self._complain()
+        self._draining = False
+        self._flush()
+
+    def _complain(self) -> None:
         """A fault in handling one thing must not cost the others."""
-        try:
-            call(*arguments)
-        except Exception:
-            self.counters["handler_error"] += 1
-            now = self._loop.time()
-            if now > self._complained_at + 1:
-                self._complained_at = now
-                logger.exception("what arrived could not be handled")
+        self.counters["handler_error"] += 1
+        now = self._loop.time()
+        if now > self._complained_at + 1:
+            self._complained_at = now
+            logger.exception("what arrived could not be handled")
 
-    def _route(self, datagram: memoryview, address: Address, now: float) -> None:
+    def _route(self, datagram: memoryview, source: bytes, now: float) -> None:
         size = len(datagram)
-        self.counters["received"] += 1
-        self.counters["received_bytes"] += size
         if not 0 < size <= MAX_DATAGRAM_BYTES:
             self.counters["dropped_oversized" if size else "dropped_empty"] += 1
             return
+        known = self._sources.get(source)
         if stun.is_request(datagram):
             ufrag = stun.named_ufrag(datagram)
             handler = self._ufrags.get(ufrag) if ufrag is not None else None
             reason = "dropped_malformed_check" if ufrag is None else "dropped_unknown_user"
         else:
-            handler = self._addresses.get(address)
+            handler = known[0] if known is not None else None
             reason = "dropped_unknown_source"
         if handler is None:
             self.counters[reason] += 1
         else:
-            handler(datagram, address, now)
+            handler(datagram, libc.address(source) if known is None else known[1], now)
 
 
 def _bind(host: str, port: int) -> list[socket.socket]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from media.burst import Path
     from media.volley import Volley
 
-ARENA_BYTES = 256 << 10
+ARENA_BYTES = 512 << 10
 """Small enough to stay in a processor's second cache between writing and sending."""
 MAX_PACKET_BYTES = 1536
 IMAGE_BYTES = MAX_SEGMENTS * MAX_PACKET_BYTES
