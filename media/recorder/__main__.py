@@ -49,7 +49,7 @@ def main() -> int:
 async def _serve(socket_path: Path, folder: Path, reserve_bytes: int) -> None:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
+    stdin, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
     orders = read_frames(reader)
     first = await anext(orders, None)
     if first is None:
@@ -63,7 +63,8 @@ async def _serve(socket_path: Path, folder: Path, reserve_bytes: int) -> None:
         tell=_tell,
         ask=_ask,
     )
-    server = await loop.create_unix_server(lambda: _Feed(recorder), socket_path)
+    feeds: set[_Feed] = set()
+    server = await loop.create_unix_server(lambda: _Feed(recorder, feeds), socket_path)
     _tell(Ready())
     ticking = asyncio.create_task(_tick(recorder))
     obeying = asyncio.create_task(_obey(recorder, orders))
@@ -77,6 +78,11 @@ async def _serve(socket_path: Path, folder: Path, reserve_bytes: int) -> None:
         for task in (ticking, obeying):
             task.cancel()
         server.close()
+        stdin.close()
+        for feed in tuple(feeds):
+            feed.close()
+        await asyncio.wait([ticking, obeying])
+        await asyncio.sleep(0)  # connections say goodbye in the loop's next round
 
 
 async def _obey(recorder: Recorder, orders: AsyncIterator[bytes | None]) -> None:
@@ -114,14 +120,16 @@ def _ask(connection: Hashable, stream: int) -> None:
 class _Feed(asyncio.Protocol):
     """A worker's connection."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, feeds: set[_Feed]) -> None:
         self._recorder = recorder
+        self._feeds = feeds
         self._splitter = wire.Splitter()
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._feeds.add(self)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -129,12 +137,16 @@ class _Feed(asyncio.Protocol):
                 self._recorder.take(self, message, time.monotonic())
         except wire.WireError as error:
             _log.error("a worker is not understood: %s", error)
-            if self._transport is not None:
-                self._transport.abort()
+            self.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
+        self._feeds.discard(self)
         self._recorder.disconnected(self, time.monotonic())
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
 
     def ask(self, stream: int) -> None:
         if self._transport is not None:

@@ -206,8 +206,8 @@ def touched(live: Live, event: Event) -> list[Touched]:
         touching.append(("stage", "", live.stage or "", after.stage or ""))
     if isinstance(event, RecordingStarted | RecordingStopped | RecordingFailed):
         # Everybody's answers change too; the script sees to that.
-        states = ("" if r is None else to_json(r) for r in (live.recording, after.recording))
-        return [("recording", "", *states)]
+        before, now = ("" if r is None else to_json(r) for r in (live.recording, after.recording))
+        return [("recording", "", before, now)]
     if identity is not None:
         touching.append(
             (

