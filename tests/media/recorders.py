@@ -17,7 +17,18 @@ import msgspec
 from media import rpc
 from media.client.stream import OutgoingStream
 from media.framing import encode_frame, read_frames
-from media.recorder.rpc import Begin, Ended, Manifest, Ready, Reel, Report, Source, Stop, Upward, Wish
+from media.recorder.rpc import (
+    Begin,
+    Ended,
+    Manifest,
+    Ready,
+    Reel,
+    Report,
+    Source,
+    Stop,
+    Upward,
+    Wish,
+)
 from tests.media.people import Performer
 from tests.media.workers import ROOT, RunningWorker
 from tests.wire import until

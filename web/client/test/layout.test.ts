@@ -15,6 +15,7 @@ function room(people: Participant[], tracks: Track[] = [], stage: string | null 
     participants: Object.fromEntries(people.map((each) => [each.identity, each])),
     tracks: Object.fromEntries(tracks.map((each) => [each.id, each])),
     stage,
+    recording: null,
     messages: [],
   };
 }

@@ -6,6 +6,7 @@ const live: Live = {
   room: { id: "hall", kind: "hall", names: { en: "Hall" }, city: "", zone: "UTC", created_ms: 0 },
   participants: { ann: { identity: "ann", name: "Ann", role: "member", city: "", joined_ms: 0, hand_ms: null, floor: false, synthetic: false, recording_consent: null } },
   tracks: {},
+  recording: null,
   stage: null,
   messages: [],
 };
