@@ -136,7 +136,7 @@ class RecordingFailed:
     """It ended by itself; what was written until then plays.
 
     Attributes:
-        reason: ``disk_full``, ``recorder_died`` or ``node_lost``.
+        reason: ``disk_full``, ``recorder_failed`` or ``node_lost``.
     """
 
     name: ClassVar[str] = "recording.failed"

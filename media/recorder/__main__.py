@@ -49,7 +49,9 @@ def main() -> int:
 async def _serve(socket_path: Path, folder: Path, reserve_bytes: int) -> None:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
-    stdin, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
+    stdin, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer
+    )
     orders = read_frames(reader)
     first = await anext(orders, None)
     if first is None:

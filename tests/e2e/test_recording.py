@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -77,4 +78,6 @@ async def consent_of(visitor: object, identity: str) -> object:
 
 
 async def written(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob("*/*.webm"))
+    return await asyncio.to_thread(
+        lambda: sum(path.stat().st_size for path in folder.glob("*/*.webm"))
+    )

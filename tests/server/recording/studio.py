@@ -156,7 +156,6 @@ class Studio:
         return found
 
 
-
 @asynccontextmanager
 async def running_studio(folder: Path, valkey_url: str) -> AsyncIterator[Studio]:
     async with (
