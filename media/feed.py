@@ -317,6 +317,8 @@ class _Output:
             self._needs_keyframe = self.track.codec.keyframes
 
     def hold_changed(self) -> None:
+        # What was held back is no loss: whatever follows is another stream.
+        self._source = None
         self._needs_keyframe = self.track.codec.keyframes
 
     def _unfollow_next(self) -> None:

