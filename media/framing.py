@@ -30,6 +30,7 @@ EmptyReply = (
     | rpc.RelaySend
     | rpc.RelayReceive
     | rpc.RelayClose
+    | rpc.RecordingFeed
 )
 Request = (
     rpc.PublisherOffer
@@ -63,6 +64,7 @@ REPLIES: Mapping[type[Request], Any] = {
     rpc.RelaySend: dict[str, Any],
     rpc.RelayReceive: dict[str, Any],
     rpc.RelayClose: dict[str, Any],
+    rpc.RecordingFeed: dict[str, Any],
     rpc.Hello: rpc.WorkerInfo,
     rpc.Stats: dict[str, Any],
 }

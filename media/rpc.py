@@ -264,6 +264,21 @@ class RelayClose:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecordingFeed:
+    """``recording.feed``: the whole wish of what a recorder gets from this worker. Reply: {}.
+
+    Attributes:
+        recording: id; an empty list of tracks ends it.
+        socket: where the recorder listens. Another one than before begins anew.
+    """
+
+    method: ClassVar[str] = "recording.feed"
+    recording: str
+    socket: str
+    tracks: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Hello:
     """``hello``: first request. Reply: WorkerInfo."""
 

@@ -16,6 +16,7 @@ from typing import Literal, TypeVar
 from media import rpc
 from media.downlink import BEAT_S, Downlink
 from media.dtls import Certificate
+from media.feed import Feed
 from media.framing import Notice, Request, RpcError
 from media.player import Player
 from media.publisher import Publisher
@@ -52,6 +53,7 @@ class Worker:
         self._board = Switchboard(port.after_drain)
         self._peers: dict[str, Peer] = {}
         self._links: dict[str, RelayLink] = {}
+        self._feeds: dict[str, Feed] = {}
         self._changed: dict[str, Subscriber] = {}
         self._renewal: asyncio.Handle | None = None
         self._beats = 0
@@ -107,6 +109,8 @@ class Worker:
                 link = self._links.pop(request.link, None)
                 if link is not None:
                     link.close()
+            case rpc.RecordingFeed():
+                self._feed(request)
             case rpc.Stats():
                 return self._stats()
         return {}
@@ -254,6 +258,24 @@ class Worker:
             raise RpcError("unknown_link", f"no relay link {name[:64]}")
         return link
 
+    # Recordings.
+
+    def _feed(self, request: rpc.RecordingFeed) -> None:
+        name = request.recording
+        feed = self._feeds.get(name)
+        if feed is not None and (not request.tracks or not feed.leads_to(request.socket)):
+            del self._feeds[name]
+            feed.close()
+            feed = None
+        if not request.tracks:
+            return
+        if feed is None:
+            try:
+                feed = self._feeds[name] = Feed(self._board, request.socket)
+            except OSError as error:
+                raise RpcError("bad_request", f"no recorder listens: {error}") from error
+        feed.set(request.tracks)
+
     # Time.
 
     def _beat(self) -> None:
@@ -301,6 +323,12 @@ class Worker:
             except Exception:
                 _log.exception("relay link %s is broken", name)
                 link.fail()
+        for name, feed in tuple(self._feeds.items()):
+            try:
+                feed.tick(now)
+            except Exception:
+                _log.exception("the feed of recording %s is broken", name)
+                self._feeds.pop(name).close()
         for room, tracks in self._board.update_speakers(now):
             self._notify(rpc.SpeakersNotice(room=room, tracks=tracks))
 
@@ -320,6 +348,7 @@ class Worker:
             "worker": dict(self._board.counters),
             "tracks": {track.id: track.stats() for track in self._board.tracks.values()},
             "links": {name: link.stats() for name, link in self._links.items()},
+            "recordings": {name: feed.stats() for name, feed in self._feeds.items()},
             **peers,
         }
 
@@ -334,3 +363,6 @@ class Worker:
         for link in self._links.values():
             link.close()
         self._links.clear()
+        for feed in self._feeds.values():
+            feed.close()
+        self._feeds.clear()

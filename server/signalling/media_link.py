@@ -106,6 +106,9 @@ class MediaLink:
         if self._client is not None:
             await self._client.call(rpc.RelayClose(link=link))
 
+    async def recording_feed(self, request: rpc.RecordingFeed) -> None:
+        await self._require().call(request)
+
     async def stats(self) -> dict[str, Any]:
         return await self._require().call(rpc.Stats())
 
