@@ -16,9 +16,7 @@ from typing import Any
 
 import cffi
 
-Buffer = bytes | bytearray | memoryview
-Address = tuple[Any, ...]
-"""As the socket gives it: (host, port) or (host, port, flow, scope)."""
+from media.path import Address, Buffer
 
 SLOT_BYTES = 2048
 NO_ROOM = {errno.EAGAIN, errno.ENOBUFS}
