@@ -163,7 +163,7 @@ class MediaWorker:
             raise WorkerStartError(f"the media worker did not say hello: {error}") from error
         self._port = info.port
         self._link.attach(client, info)
-        log.info("the media worker is ready", pid=info.pid, udp_port=info.port)
+        log.info("the media worker is ready", pid=info.pid, port=info.port)
 
     async def _launch(self, path: Path) -> None:
         settings = self._settings
@@ -172,6 +172,7 @@ class MediaWorker:
             "--host", settings.media_host,
             "--port", str(self._port),
             "--advertise", ",".join(settings.media_addresses),
+            *([] if settings.media_tcp else ["--no-tcp"]),
         ]  # fmt: skip
         self._last_words.clear()
         self._process = await asyncio.create_subprocess_exec(
@@ -206,7 +207,7 @@ class MediaWorker:
             raise MediaPortTakenError(
                 self._last_words[-1]
                 if self._last_words
-                else f"UDP port {self._port} is taken: free it or set YUNHAI_MEDIA_PORT"
+                else f"port {self._port} is taken: free it or set YUNHAI_MEDIA_PORT"
             )
         raise WorkerStartError(f"the media worker did not start: {self._ending()}")
 
