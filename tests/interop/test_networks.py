@@ -1,0 +1,119 @@
+"""Rooms entered from networks that are in the way: UDP blocked, addresses that change, IPv6."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, async_playwright
+
+from tests.e2e.conftest import Venue, ticket
+from tests.e2e.visitor import CHROMIUM_ARGUMENTS, FAKE_DEVICES, Visitor
+from tests.network import Namespace, namespace
+from tests.nodes import running_node
+from tests.services import running_valkey
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+
+@pytest.fixture
+def inside() -> Iterator[Namespace]:
+    with namespace() as made:
+        yield made
+
+
+@asynccontextmanager
+async def browser_in(
+    place: Namespace, folder: Path, url: str, *arguments: str
+) -> AsyncIterator[Browser]:
+    """Run a Chromium that has only the namespace's network, and may use devices at ``url``."""
+    program = place.script(folder / "chromium", "/usr/bin/chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=program,
+            args=[
+                *CHROMIUM_ARGUMENTS,
+                FAKE_DEVICES,
+                f"--unsafely-treat-insecure-origin-as-secure={url}",
+                *arguments,
+            ],
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def visitor_at(
+    browser: Browser, venue: Venue, identity: str, room: str
+) -> AsyncIterator[Visitor]:
+    token = ticket(room=room, identity=identity, publish=True)
+    visitor = await Visitor.arrive(browser, venue.gz.url, token)
+    yield visitor
+    await visitor.leave()
+
+
+@pytest.fixture
+def reachable(tmp_path: Path, inside: Namespace) -> Iterator[Venue]:
+    """A node that listens on this end of the cable."""
+    with (
+        running_valkey() as valkey,
+        running_node(
+            "gz",
+            tmp_path,
+            redis_url=valkey.url,
+            database_url=f"sqlite:///{tmp_path / 'venue.db'}",
+            host=inside.near,
+        ) as node,
+    ):
+        yield Venue((node,))
+
+
+async def way_of(visitor: Visitor) -> str:
+    """What the status pill's details say of the route."""
+    await visitor.press("status-pill")
+    await visitor.test("path").wait_for()
+    said = await visitor.test("path").locator("dd").first.inner_text()
+    await visitor.page.keyboard.press("Escape")
+    return str(said)
+
+
+async def test_where_udp_is_blocked_one_is_in_the_room_by_tcp_within_8_s(
+    reachable: Venue, inside: Namespace, tmp_path: Path
+) -> None:
+    inside.block("meta l4proto udp")
+    room = reachable.open_room("table-1", "table")
+    async with (
+        browser_in(inside, tmp_path, reachable.gz.url) as browser,
+        visitor_at(browser, reachable, "anna", room) as anna,
+        visitor_at(browser, reachable, "ben", room) as ben,
+    ):
+        await anna.enter(room)
+        await ben.open(room)
+        began = time.monotonic()
+        await ben.press("enter")
+        await ben.until_seen_moving("anna", 8)
+        await anna.until_seen_moving("ben", began + 8 - time.monotonic())
+        await asyncio.gather(anna.until_heard("ben"), ben.until_heard("anna"))
+        for visitor in (anna, ben):
+            path = (await visitor.stats())["path"]
+            assert (path["protocol"], path["relayed"]) == ("tcp", False)
+            assert "TCP" in await way_of(visitor)
+
+
+async def test_media_goes_on_within_2_s_of_a_change_of_address(
+    reachable: Venue, inside: Namespace, tmp_path: Path
+) -> None:
+    room = reachable.open_room("table-1", "table")
+    async with (
+        browser_in(inside, tmp_path, reachable.gz.url) as browser,
+        visitor_at(browser, reachable, "anna", room) as anna,
+        visitor_at(browser, reachable, "ben", room) as ben,
+    ):
+        await asyncio.gather(anna.enter(room), ben.enter(room))
+        await asyncio.gather(anna.until_seen_moving("ben"), ben.until_seen_moving("anna"))
