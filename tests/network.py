@@ -50,8 +50,8 @@ class Namespace:
 
     def move(self) -> None:
         """Take the spare address instead of the own one, as when one walks out of the Wi-Fi."""
-        _run("ip", "-n", self.name, "addr", "add", f"{self.spare}/29", "dev", self.cable)
         _run("ip", "-n", self.name, "addr", "del", f"{self.far}/29", "dev", self.cable)
+        _run("ip", "-n", self.name, "addr", "add", f"{self.spare}/29", "dev", self.cable)
 
     def script(self, path: Path, program: str) -> Path:
         """Write an executable that runs the program inside."""

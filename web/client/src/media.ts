@@ -1,7 +1,7 @@
 // Everything a person sends and receives in a room: captures, both peer connections, the wish of
 // what to see, the mode (everything, audio first, text only). Owns the captured tracks.
 
-import { computed, signal, type Signal } from "@preact/signals";
+import { computed, effect, signal, untracked, type Signal } from "@preact/signals";
 import { CallError } from "./calls";
 import type { Connection } from "./connection";
 import { choice, choose, openDevice, openScreen, watchDevices, DeviceTrouble, type DeviceKind } from "./devices";
@@ -55,6 +55,10 @@ export class Media {
     this.view = new View(server, this.mode, () => this.#joined);
     this.subscriber.received.subscribe(() => this.#playSound());
     void this.sound.useSpeaker(choice.value.speaker);
+    // One network carries both, and media notices first when it is gone.
+    effect(() => {
+      if (this.failing.value) untracked(() => void connection.verify());
+    });
   }
 
   /** The room was joined: publish what is on, ask for what is shown. */
