@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.network import Namespace
+
 FOLDER = Path(__file__).resolve().parent
 PATIENCE_S = 30.0
 
@@ -52,13 +54,15 @@ class Client:
 
 
 @asynccontextmanager
-async def running(script: str, *arguments: str) -> AsyncIterator[Client]:
-    """Run a client in Node until the block ends."""
+async def running(
+    script: str, *arguments: str, place: Namespace | None = None
+) -> AsyncIterator[Client]:
+    """Run a client in Node, in a namespace or not, until the block ends."""
     node = shutil.which("node")
     if node is None or not (FOLDER / "node_modules").exists():
         pytest.fail("the clients of the interop suite are not installed: run `make test`", False)
     process = await asyncio.create_subprocess_exec(
-        node, str(FOLDER / "clients" / script), *arguments,
+        *(place.enter if place else ()), node, str(FOLDER / "clients" / script), *arguments,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 20,
     )  # fmt: skip
     assert process.stdin is not None

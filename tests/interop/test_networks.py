@@ -4,74 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
-from tests.e2e.conftest import Venue, ticket
-from tests.e2e.visitor import CHROMIUM_ARGUMENTS, FAKE_DEVICES, Visitor
-from tests.network import Namespace, namespace
+from tests.e2e.conftest import Venue
+from tests.e2e.visitor import Visitor
+from tests.interop.conftest import browser_in, visitor_at
+from tests.network import Namespace
 from tests.nodes import running_node
 from tests.services import running_valkey
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest.fixture
-def inside() -> Iterator[Namespace]:
-    with namespace() as made:
-        yield made
-
-
-@asynccontextmanager
-async def browser_in(
-    place: Namespace, folder: Path, url: str, *arguments: str
-) -> AsyncIterator[Browser]:
-    """Run a Chromium that has only the namespace's network, and may use devices at ``url``."""
-    program = place.script(folder / "chromium", "/usr/bin/chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=program,
-            args=[
-                *CHROMIUM_ARGUMENTS,
-                FAKE_DEVICES,
-                f"--unsafely-treat-insecure-origin-as-secure={url}",
-                *arguments,
-            ],
-        )
-        try:
-            yield browser
-        finally:
-            await browser.close()
-
-
-@asynccontextmanager
-async def visitor_at(
-    browser: Browser, venue: Venue, identity: str, room: str
-) -> AsyncIterator[Visitor]:
-    token = ticket(room=room, identity=identity, publish=True)
-    visitor = await Visitor.arrive(browser, venue.gz.url, token)
-    yield visitor
-    await visitor.leave()
-
-
-@pytest.fixture
-def reachable(tmp_path: Path, inside: Namespace) -> Iterator[Venue]:
-    """A node that listens on this end of the cable."""
-    with (
-        running_valkey() as valkey,
-        running_node(
-            "gz",
-            tmp_path,
-            redis_url=valkey.url,
-            database_url=f"sqlite:///{tmp_path / 'venue.db'}",
-            host=inside.near,
-        ) as node,
-    ):
-        yield Venue((node,))
 
 
 async def way_of(visitor: Visitor) -> str:

@@ -13,9 +13,8 @@ const browser = await puppeteer.launch({
     "media.navigator.permission.disabled": true,
     "media.autoplay.default": 0,
     "media.autoplay.blocking_policy": 0,
-    // Hosts on loopback are candidates only for pages that may.
-    "media.peerconnection.ice.loopback": true,
-    "media.peerconnection.ice.obfuscate_host_addresses": false,
+    // As if there were TLS.
+    "dom.securecontext.allowlist": new URL(url).hostname,
     // The OpenH264 plugin would be loaded from elsewhere.
     "media.gmp-manager.updateEnabled": false,
     "media.gmp-manager.url": "",
