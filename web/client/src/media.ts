@@ -6,6 +6,7 @@ import { CallError } from "./calls";
 import type { Connection } from "./connection";
 import { choice, choose, openDevice, openScreen, watchDevices, DeviceTrouble, type DeviceKind } from "./devices";
 import { Publisher } from "./publisher";
+import type { Relays } from "./relays";
 import { Sound } from "./sound";
 import { Subscriber } from "./subscriber";
 import { View } from "./view";
@@ -39,8 +40,6 @@ export class Media {
   readonly subscriber: Subscriber;
   readonly view: View;
   readonly failing = computed(() => [this.publisher.state.value, this.subscriber.state.value].some((state) => state === "failed" || state === "disconnected"));
-  /** Relays of this deployment for networks that need one; none of anybody else's. */
-  iceServers: RTCIceServer[] = [];
   onNotice: (notice: Notice) => void = () => {};
 
   #joined = false;
@@ -48,10 +47,13 @@ export class Media {
   #turns = new Map<Source, Promise<unknown>>();
   #stopWatching = watchDevices((gone, come) => void this.#devicesChanged(gone, come));
 
-  constructor(private readonly connection: Connection) {
+  constructor(
+    private readonly connection: Connection,
+    readonly relays: Relays,
+  ) {
     const server = { call: connection.call.bind(connection) };
-    this.publisher = new Publisher(server, () => this.iceServers);
-    this.subscriber = new Subscriber(server, () => this.iceServers);
+    this.publisher = new Publisher(server, relays);
+    this.subscriber = new Subscriber(server, relays);
     this.view = new View(server, this.mode, () => this.#joined);
     this.subscriber.received.subscribe(() => this.#playSound());
     void this.sound.useSpeaker(choice.value.speaker);
@@ -64,6 +66,7 @@ export class Media {
   /** The room was joined: publish what is on, ask for what is shown. */
   joined(same: boolean): void {
     this.#joined = true;
+    this.relays.start();
     if (!same) {
       this.subscriber.renew();
       this.paused.value = new Set();
@@ -222,6 +225,7 @@ export class Media {
     this.microphoneOn.value = this.cameraOn.value = false;
     this.publisher.close();
     this.subscriber.close();
+    this.relays.stop();
     this.sound.close();
   }
 
