@@ -99,3 +99,24 @@ async def test_firefox_and_chromium_see_and_hear_each_other(
             fox.until(lambda _: frames_of(fox, "anna") > 20),
             fox.until(lambda _: energy_of(fox, "anna") > 1e-5),
         )
+
+
+async def test_a_picture_firefox_cannot_decode_is_named_in_its_language(
+    reachable: Venue, inside: Namespace
+) -> None:
+    room = reachable.open_room("hall-h264", "hall")
+    token = ticket(room=room, identity="fox", name="Fox", role="viewer")
+    url = reachable.gz.url
+    async with (
+        running(
+            "datachannel.mjs",
+            *("publish", f"{url}/whip/{room}", publisher(room, "obs")),
+            imageio_ffmpeg.get_ffmpeg_exe(),
+        ) as obs,
+        running(
+            "firefox.mjs", "/usr/bin/firefox-esr", url, room, token, "zh-CN", place=inside
+        ) as fox,
+    ):
+        await obs.until(lambda told: told["state"] == "connected")
+        await fox.until(lambda told: "此浏览器无法播放 H264 视频" in told["tiles"].get("obs", ""))
+        await fox.until(lambda _: energy_of(fox, "obs") > 1e-5)
