@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from rooms.ids import Identity
 from server.config import Settings
 
-TTL_S = 86_400
+TTL_S = 600
 """A TURN allocation is refreshed with the name it was made with, so it outlasts a long day."""
 
 
