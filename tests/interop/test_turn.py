@@ -183,7 +183,8 @@ async def test_who_can_reach_only_the_relay_is_in_the_room(
     ):
         venue = Venue((node,))
         room = venue.open_room("table-1", "table")
-        async with browser_in(inside, tmp_path, node.url, "--ignore-certificate-errors") as browser:
+        trust = f"--ignore-certificate-errors-spki-list={coturn.pin}"
+        async with browser_in(inside, tmp_path, node.url, trust) as browser:
             people = [
                 await Visitor.arrive(
                     browser,

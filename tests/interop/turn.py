@@ -21,6 +21,8 @@ from typing import Any
 
 import pytest
 from aioice import stun
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.nodes import free_port
 from tests.services import die_with_parent
@@ -38,11 +40,16 @@ stun.ATTRIBUTES_BY_NAME.setdefault(
 
 @dataclass(frozen=True)
 class Coturn:
-    """A running server."""
+    """A running server.
+
+    Attributes:
+        pin: digest of its key, for a browser that shall trust it (``spki-list``).
+    """
 
     host: str
     port: int
     tls_port: int
+    pin: str
 
     def urls(self) -> dict[str, str]:
         """One way in each."""
@@ -72,7 +79,11 @@ def running_coturn(folder: Path, host: str, *peers: str, ipv6: bool = False) -> 
         check=True, capture_output=True, timeout=30,
     )  # fmt: skip
     (folder / "turn_secret").write_text(SECRET)
-    server = Coturn(host, free_port(), free_port())
+    pem = (certificate / "cert.pem").read_bytes()
+    key = x509.load_pem_x509_certificate(pem).public_key()
+    encoded = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    pin = base64.b64encode(hashlib.sha256(encoded).digest()).decode()
+    server = Coturn(host, free_port(), free_port(), pin)
     log = folder / "coturn.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
