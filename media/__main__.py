@@ -34,7 +34,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m media", description="Yunhai's media worker.")
     parser.add_argument("--socket", type=Path, required=True, help="the node's Unix socket")
     parser.add_argument("--host", default="0.0.0.0", help="address of the UDP port")  # noqa: S104
-    parser.add_argument("--port", type=int, default=0, help="UDP port, 0 for any free one")
+    parser.add_argument("--port", type=int, default=0, help="UDP and TCP port, 0 for any free one")
+    parser.add_argument("--no-tcp", action="store_true", help="take no media over TCP")
     parser.add_argument(
         "--advertise", default="", help="addresses told to peers, separated by commas"
     )
@@ -46,15 +47,28 @@ def main() -> int:
     _configure_logs()
     advertise = [address for address in arguments.advertise.split(",") if address]
     return asyncio.run(
-        _serve(arguments.socket, arguments.host, arguments.port, advertise, arguments.native)
+        _serve(
+            arguments.socket,
+            arguments.host,
+            arguments.port,
+            advertise,
+            native_folder=arguments.native,
+            tcp=not arguments.no_tcp,
+        )
     )
 
 
 async def _serve(
-    socket_path: Path, host: str, port: int, advertise: list[str], native_folder: Path | None
+    socket_path: Path,
+    host: str,
+    port: int,
+    advertise: list[str],
+    *,
+    native_folder: Path | None,
+    tcp: bool,
 ) -> int:
     try:
-        media_port = MediaPort(host, port, advertise)
+        media_port = MediaPort(host, port, advertise, tcp=tcp)
     except OSError as error:
         cause = error.strerror or str(error)
         print(f"{cause}: free it or set YUNHAI_MEDIA_PORT", file=sys.stderr, flush=True)
@@ -72,7 +86,9 @@ async def _serve(
 
         worker = Worker(media_port, notify)
         server = RpcServer(reader, writer, worker.handle)
-        _log.info("media worker ready, UDP port %d", media_port.port)
+        _log.info(
+            "media worker ready, port %d of UDP%s", media_port.port, " and TCP" if tcp else ""
+        )
         # What lives now lives to the end: no collection need look at it again.
         gc.freeze()
         serving = asyncio.create_task(server.run())

@@ -10,14 +10,10 @@ import errno
 import socket
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 from media import libc
+from media.path import Address, Buffer
 from media.volley import NO_ROOM, Volley
-
-Buffer = bytes | bytearray | memoryview
-Address = tuple[Any, ...]
-"""As the socket gives it: (host, port) or (host, port, flow, scope)."""
 
 SLOT_BYTES = 2048
 

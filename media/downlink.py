@@ -11,6 +11,7 @@ import asyncio
 import math
 from collections.abc import Callable
 
+from media.burst import Path
 from media.core.bandwidth import PROBE_DURATION, SendEstimate
 from media.core.forwarder import Drop
 from media.core.layers import Rank, Wish, allocate, fitting
@@ -34,7 +35,7 @@ from media.rpc import PeerState, WantedTrack
 from media.srtp import SrtpSession
 from media.switchboard import Switchboard
 from media.transport import Transport
-from media.udp import MediaPort, Path
+from media.udp import MediaPort
 
 BEAT_S = 0.02
 ALLOCATE_S = 0.5
@@ -181,10 +182,11 @@ class Downlink:
             best = fitting(wish.layers, wish.max_width, wish.max_height)
             if index is not None:
                 self._allocated_bps += wish.layers[index].bps
-            if index is None:
+            if index is None and best is None:
+                down.sync()  # silent for now: what comes next goes on without a new keyframe
+            elif index is None:
                 down.aim(None)
-                if best is not None:
-                    paused.append(track.id)
+                paused.append(track.id)
             elif down.layer is not track.layers[index]:
                 down.aim(track.layers[index])
             else:

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable
 from typing import Protocol
 
+from media.burst import Path
 from media.core.extensions import ExtensionIds, Wire
 from media.core.forwarder import Forwarder
 from media.core.nack import Repairs
@@ -22,7 +23,6 @@ from media.rpc import Kind, TrackInfo
 from media.sdp import OutgoingLine, OutgoingTrack
 from media.srtp import SrtpSession
 from media.track import Layer, PublishedTrack
-from media.udp import Path
 
 _scratch = bytearray(2048)
 _view = memoryview(_scratch)

@@ -127,7 +127,8 @@ class IceLite:
         never = self.path is None
         self.close()
         self._on_failed(
-            f"no connectivity check arrived within {CONSENT_S:.0f} s: is UDP port {self._port.port}"
+            f"no connectivity check arrived within {CONSENT_S:.0f} s: is {'UDP or TCP' if self._port.tcp else 'UDP'}"
+            f" port {self._port.port}"
             f" open, and are the advertised addresses reachable?"
             if never
             else f"the peer has been silent for {CONSENT_S:.0f} s"

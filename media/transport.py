@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
+from media.burst import Path as DatagramPath
 from media.dtls import Certificate, DtlsSession, is_dtls
 from media.ice import IceLite
 from media.parameters import DtlsRole, Fingerprint, IceCredentials, TransportParameters
@@ -93,10 +94,12 @@ class Transport:
         """New local credentials for the next description; the path in use stays until checked anew."""
         return self._ice.restart()
 
-    def outlet(self) -> tuple[Path, SrtpSession] | None:
-        """Where packets go now and what protects them, None if not connected."""
+    def outlet(self) -> tuple[DatagramPath, SrtpSession] | None:
+        """Where runs of datagrams go now and what protects them, None if not connected by UDP."""
         path, srtp = self._ice.path, self._srtp
-        return None if srtp is None or path is None else (path, srtp)
+        if srtp is None or not isinstance(path, DatagramPath):
+            return None
+        return path, srtp
 
     def send_rtp(self, packet: Buffer) -> bool:
         """Protects and sends; False (and counted) if not connected or too long."""

@@ -163,8 +163,16 @@ async def _media_port(settings: Settings) -> str:
     _try_port(
         settings.media_host, settings.media_port, socket.SOCK_DGRAM, "UDP", "YUNHAI_MEDIA_PORT"
     )
+    if settings.media_tcp:
+        _try_port(
+            settings.media_host, settings.media_port, socket.SOCK_STREAM, "TCP", "YUNHAI_MEDIA_PORT"
+        )
     told = ", ".join(settings.media_addresses)
-    return f"UDP {settings.media_port} on {settings.media_host} is free; browsers are told {told}"
+    return (
+        f"UDP{' and TCP' if settings.media_tcp else ''} {settings.media_port}"
+        f" on {settings.media_host} {'are' if settings.media_tcp else 'is'} free;"
+        f" browsers are told {told}"
+    )
 
 
 def _try_port(host: str, port: int, kind: socket.SocketKind, protocol: str, variable: str) -> None:

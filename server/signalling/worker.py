@@ -106,6 +106,8 @@ class WorkerProcess:
             "--port", str(port),
             "--advertise", ",".join(settings.media_addresses),
         ]  # fmt: skip
+        if not settings.media_tcp:
+            arguments.append("--no-tcp")
         if settings.native:
             arguments += ["--native", str(settings.data_dir / "native")]
         listener = await asyncio.start_unix_server(accept, path)
@@ -293,7 +295,7 @@ class MediaWorker:
             raise WorkerStartError(f"the media worker did not say hello: {error}") from error
         self._port = info.port
         self._link.attach(client, info)
-        log.info("the media worker is ready", pid=info.pid, udp_port=info.port)
+        log.info("the media worker is ready", pid=info.pid, port=info.port)
 
     async def _read(self, client: RpcClient) -> None:
         try:

@@ -221,7 +221,7 @@ def test_a_changed_source_is_built_again(monkeypatch: pytest.MonkeyPatch, tmp_pa
     ran: list[list[str]] = []
     monkeypatch.setattr(bootstrap, "run", lambda arguments, **_: ran.append(arguments))
     monkeypatch.setattr(bootstrap, "pick_node", lambda: Path("/usr/bin/node"))
-    monkeypatch.setattr(bootstrap, "node_modules", lambda node: None)
+    monkeypatch.setattr(bootstrap, "node_modules", lambda node, folder: None)
     assert bootstrap.main(["run"]) == 0
     assert [arguments[-1] for arguments in ran] == ["tools.locales", "build"]
     ran.clear()

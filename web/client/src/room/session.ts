@@ -10,6 +10,7 @@ import type { Featured } from "../layout";
 import { Media, type Mode } from "../media";
 import { Outbox } from "../outbox";
 import { Rights } from "../permissions";
+import { Relays } from "../relays";
 import { merge } from "../state";
 import { claims } from "../token";
 import { announce, toast, toasts } from "../ui/say";
@@ -71,9 +72,8 @@ export class Session {
     const venue = (said["venue"] ?? {}) as { role?: Role };
     this.claimed = { name: String(said["name"] ?? said["sub"] ?? ""), role: venue.role ?? "member" };
     this.connection = new Connection(room, token);
-    this.media = new Media(this.connection);
-    // Long before the room is entered; without an answer one goes without relays.
-    ask<{ iceServers: RTCIceServer[] }>("/api/v1/ice", token).then(({ iceServers }) => { this.media.iceServers = iceServers; }, () => {});
+    const relays = new Relays(async () => (await ask<{ iceServers: RTCIceServer[] }>("/api/v1/ice", token)).iceServers);
+    this.media = new Media(this.connection, relays);
     const key = `yunhai.outbox.${room}`;
     this.outbox = new Outbox(
       async (id, text) => (await this.connection.call<{ message: Message }>("chat.send", { text }, { id })).message,
