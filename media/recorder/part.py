@@ -17,6 +17,8 @@ CLUSTER_MS = 800
 """With the reel's wait for its other track, a crash costs at most a second."""
 MILLISECOND = Fraction(1, 1000)
 _CODECS = {"vp8": "vp8", "vp9": "vp9", "av1": "av1", "h264": "h264"}
+# FFmpeg's own decoder of AV1 works on hardware only.
+_DECODERS = {**_CODECS, "av1": "libdav1d"}
 _FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
 
 av.logging.set_level(av.logging.PANIC)  # what matters is raised
@@ -102,7 +104,7 @@ class Part:
 
 def picture_size(codec: str, keyframe: bytes) -> tuple[int, int] | None:
     """Measure a picture by decoding its keyframe; None if that fails: then it is none."""
-    context: Any = av.CodecContext.create(_CODECS[codec.lower()], "r")
+    context: Any = av.CodecContext.create(_DECODERS[codec.lower()], "r")
     try:
         pictures = [*context.decode(av.Packet(keyframe)), *context.decode(None)]
     except av.FFmpegError:

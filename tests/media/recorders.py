@@ -208,7 +208,9 @@ class Film:
             self.codecs = {s.type: s.codec_context.codec.name for s in container.streams}
             self.duration_s = (container.duration or 0) / 1e6
             for packet in container.demux():
-                if not packet.size:
+                if not packet.size:  # the end: what the decoder still holds
+                    if packet.stream.type == "video":
+                        self.pictures += [(f.width, f.height) for f in packet.decode()]
                     continue
                 at_s = float(packet.pts * packet.time_base)
                 if packet.stream.type == "video":

@@ -58,7 +58,7 @@ class Presenter(Sender):
     async def shows(self, more: int) -> None:
         """Wait until that many more pictures were sent."""
         goal = len(self.frames) + more
-        await until(lambda: len(self.frames) >= goal, f"{more} pictures", 30)
+        await until(lambda: len(self.frames) >= goal, f"{more} pictures", 90)
 
 
 @dataclass
