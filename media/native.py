@@ -62,11 +62,15 @@ class NativeWriter:
         self._protect = _ffi.cast("void *", protect)
         self._image = Memory(IMAGE_BYTES)
         self._image_at = _ffi.cast("void *", self._image.address)
+        self._arena: Memory | None = None
+        self._arena_at: Any = _ffi.NULL
         self._faulty = _ffi.new("int32_t[]", MAX_RECEIVERS)
 
     def write(
         self, arena: Memory, run: Run, layout: Layout, row: Row, first: int, last: int
     ) -> list[int]:
+        if arena is not self._arena:
+            self._arena, self._arena_at = arena, _ffi.cast("void *", arena.address)
         run.copy(self._image.view, layout)
         packed = b"".join(
             [
@@ -94,12 +98,12 @@ class NativeWriter:
         bad = self._library.yunhai_write(
             self._protect,
             self._image_at,
-            _ffi.from_buffer(packed),
+            packed,
             len(run.wires),
-            _ffi.from_buffer(row.packed) + first * RECEIVER.size,
+            row.packed if not first else row.packed[first * RECEIVER.size :],
             transport_seqs,
             last - first,
-            _ffi.cast("void *", arena.address),
+            self._arena_at,
             stride_of(layout),
             self._faulty,
         )

@@ -15,7 +15,7 @@ from array import array
 from collections import Counter
 
 from media import libc
-from media.core.run import MAX_SEGMENTS, Layout, Message, Run
+from media.core.run import Layout, Message, Run
 from media.srtp import Memory
 from media.writer import ARENA_BYTES, PLAIN, Row, Seat, Writer, stride_of
 
@@ -25,7 +25,64 @@ NO_ROOM = {errno.EAGAIN, errno.ENOBUFS}
 CANNOT_CUT = {errno.EINVAL, errno.EIO, errno.EMSGSIZE}
 """What sending says to a message it would cut, where path or device forbid it."""
 CONTROL_BYTES = 24
+_put_control = struct.Struct("=QiiH6x").pack_into  # struct cmsghdr and the size to cut by
 _WORDS = 8  # of struct mmsghdr: name, its size, iovecs, how many, control, its size, flags, sent
+
+
+class Envelopes:
+    """What tells the kernel where messages lie and go: filled once, used while nothing changes.
+
+    Owner: the row, for runs of one layout to all of it; the volley, for everything else.
+
+    Attributes:
+        messages: how each receiver's packets lie, as filled in.
+    """
+
+    __slots__ = ("_controls", "_headers", "_iovecs", "messages", "pointer")
+
+    def __init__(self, capacity: int, name_bytes: int) -> None:
+        ffi = libc.ffi
+        self.messages: list[Message] = []
+        self._headers = array("Q", bytes(8 * _WORDS * capacity))
+        self._iovecs = array("Q", bytes(16 * capacity))
+        self._controls = bytearray()
+        self.pointer = ffi.cast(
+            "struct mmsghdr *", ffi.from_buffer(self._headers, require_writable=True)
+        )
+        iovecs = libc.address_of(ffi.from_buffer(self._iovecs))
+        self._headers[1::_WORDS] = array("Q", [name_bytes]) * capacity
+        self._headers[2::_WORDS] = array("Q", range(iovecs, iovecs + 16 * capacity, 16))
+        self._headers[3::_WORDS] = array("Q", [1]) * capacity
+
+    def fill(self, base: int, stride: int, messages: list[Message], names: array[int]) -> None:
+        """Address each receiver's messages; ``base`` is where the first one's packets lie."""
+        headers, iovecs = self._headers, self._iovecs
+        kinds, receivers = len(messages), len(names)
+        end = _WORDS * kinds * receivers
+        self.messages = messages
+        controls = self._controls = bytearray(CONTROL_BYTES * kinds)
+        control_at = libc.address_of(libc.ffi.from_buffer(controls))
+        for kind, message in enumerate(messages):
+            at = base + message.at
+            cut = message.packets > 1
+            headers[_WORDS * kind : end : _WORDS * kinds] = names
+            iovecs[2 * kind : 2 * kinds * receivers : 2 * kinds] = array(
+                "Q", range(at, at + stride * receivers, stride)
+            )
+            iovecs[2 * kind + 1 : 2 * kinds * receivers : 2 * kinds] = (
+                array("Q", [message.size_bytes]) * receivers
+            )
+            if cut:
+                _put_control(
+                    controls, kind * CONTROL_BYTES, 18, socket.IPPROTO_UDP, libc.UDP_SEGMENT,
+                    message.segment_bytes,
+                )  # fmt: skip
+            headers[_WORDS * kind + 4 : end : _WORDS * kinds] = (
+                array("Q", [control_at + kind * CONTROL_BYTES if cut else 0]) * receivers
+            )
+            headers[_WORDS * kind + 5 : end : _WORDS * kinds] = (
+                array("Q", [CONTROL_BYTES if cut else 0]) * receivers
+            )
 
 
 class Volley:
@@ -46,26 +103,8 @@ class Volley:
         self.writer: Writer = PLAIN
         self._memory = Memory(ARENA_BYTES)
         self._bytes = self._memory.view
-        self._headers = array("Q", bytes(8 * _WORDS * MAX_MESSAGES))
-        self._iovecs = array("Q", bytes(16 * MAX_MESSAGES))
-        self._controls = bytearray(CONTROL_BYTES * MAX_SEGMENTS)
-        self._messages = libc.ffi.cast(
-            "struct mmsghdr *", libc.ffi.from_buffer(self._headers, require_writable=True)
-        )
-        iovecs, controls = (
-            libc.address_of(libc.ffi.from_buffer(memory))
-            for memory in (self._iovecs, self._controls)
-        )
-        self._control_at = controls
-        self._headers[2::_WORDS] = array("Q", range(iovecs, iovecs + 16 * MAX_MESSAGES, 16))
-        self._headers[3::_WORDS] = array("Q", [1]) * MAX_MESSAGES
-        name_bytes = len(libc.sockaddr(sock.getsockname()))
-        self._headers[1::_WORDS] = array("Q", [name_bytes]) * MAX_MESSAGES
-        for i in range(MAX_SEGMENTS):
-            struct.pack_into(
-                "=QiiH6x", self._controls, i * CONTROL_BYTES, 18, socket.IPPROTO_UDP,
-                libc.UDP_SEGMENT, 0,
-            )  # fmt: skip
+        self._name_bytes = len(libc.sockaddr(sock.getsockname()))
+        self._envelopes = Envelopes(MAX_MESSAGES, self._name_bytes)
 
     @property
     def cuts(self) -> bool:
@@ -86,54 +125,44 @@ class Volley:
         for first in range(0, len(row.seats), at_once):
             last = min(first + at_once, len(row.seats))
             faulty = self.writer.write(self._memory, run, layout, row, first, last)
-            some, names = row.seats[first:last], row.names[first:last]
+            some = row.seats[first:last]
+            if libc.lib is not None and not faulty and len(some) == len(row.seats):
+                self._hand_over(self._kept(layout, row), layout, some, 0, len(some))
+                continue
+            names = row.names[first:last]
             start = 0
             for stop in (*faulty, len(some)):
                 if stop > start:
                     if libc.lib is None:
                         self._send_singly(layout, some, start, stop)
                     else:
-                        self._send_together(layout, some, names, start, stop)
+                        base = self._memory.address + start * stride_of(layout)
+                        self._envelopes.fill(
+                            base, stride_of(layout), layout.messages, names[start:stop]
+                        )
+                        self._hand_over(self._envelopes, layout, some, start, stop)
                 start = stop + 1
             if faulty:
                 self._counters["unprotected"] += len(faulty) * len(run.wires)
         return not self._uncut
 
-    def _send_together(
-        self, layout: Layout, seats: list[Seat], names: array[int], start: int, stop: int
-    ) -> None:
-        messages, headers = layout.messages, self._headers
-        kinds, receivers = len(messages), stop - start
-        stride = stride_of(layout)
-        end = _WORDS * kinds * receivers
-        first = self._memory.address + start * stride
-        for kind, message in enumerate(messages):
-            words = slice(_WORDS * kind, end, _WORDS * kinds)
-            headers[words] = names[start:stop]
-            at = first + message.at
-            self._iovecs[2 * kind : 2 * kinds * receivers : 2 * kinds] = array(
-                "Q", range(at, at + stride * receivers, stride)
-            )
-            self._iovecs[2 * kind + 1 : 2 * kinds * receivers : 2 * kinds] = (
-                array("Q", [message.size_bytes]) * receivers
-            )
-            control = kind * CONTROL_BYTES
-            cut = message.packets > 1
-            if cut:
-                struct.pack_into("=H", self._controls, control + 16, message.segment_bytes)
-            headers[_WORDS * kind + 4 : end : _WORDS * kinds] = (
-                array("Q", [self._control_at + control if cut else 0]) * receivers
-            )
-            headers[_WORDS * kind + 5 : end : _WORDS * kinds] = (
-                array("Q", [CONTROL_BYTES if cut else 0]) * receivers
-            )
-        self._hand_over(layout, seats, start, kinds * receivers)
+    def _kept(self, layout: Layout, row: Row) -> Envelopes:
+        """The row's own envelopes, filled for this layout."""
+        messages = layout.messages
+        kept = row.envelopes
+        if kept is None or len(kept.messages) != len(messages):
+            kept = row.envelopes = Envelopes(len(messages) * len(row.seats), self._name_bytes)
+        if kept.messages != messages:
+            kept.fill(self._memory.address, stride_of(layout), messages, row.names)
+        return kept
 
-    def _hand_over(self, layout: Layout, seats: list[Seat], start: int, count: int) -> None:
+    def _hand_over(
+        self, envelopes: Envelopes, layout: Layout, seats: list[Seat], start: int, stop: int
+    ) -> None:
         messages, kinds = layout.messages, len(layout.messages)
-        done = 0
+        done, count = 0, kinds * (stop - start)
         while done < count:
-            sent = libc.lib.sendmmsg(self._fd, self._messages + done, count - done, 0)
+            sent = libc.lib.sendmmsg(self._fd, envelopes.pointer + done, count - done, 0)
             if sent > 0:
                 self._count("sent", messages, done, done + sent)
                 done += sent

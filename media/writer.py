@@ -15,7 +15,7 @@ from media.srtp import Memory, SrtpSession, memmove, new_size, srtp_protect
 
 if TYPE_CHECKING:
     from media.burst import Path
-    from media.volley import Volley
+    from media.volley import Envelopes, Volley
 
 ARENA_BYTES = 512 << 10
 """Small enough to stay in a processor's second cache between writing and sending."""
@@ -64,9 +64,10 @@ class Row:
     Attributes:
         names: where their addresses are.
         packed: as ``Seat.packed``, one after another.
+        envelopes: the volley's, as they were filled for the last run.
     """
 
-    __slots__ = ("coalesce", "names", "packed", "seats", "tag_bytes", "volley")
+    __slots__ = ("coalesce", "envelopes", "names", "packed", "seats", "tag_bytes", "volley")
 
     def __init__(self, volley: Volley, tag_bytes: int, *, coalesce: bool) -> None:
         self.volley = volley
@@ -75,8 +76,10 @@ class Row:
         self.seats: list[Any] = []
         self.names = array("Q")
         self.packed = b""
+        self.envelopes: Envelopes | None = None
 
     def changed(self) -> None:
+        self.envelopes = None
         self.seats.sort(key=_numbers_of)
         self.names = array("Q", [seat.path.sockaddr_at for seat in self.seats])
         self.packed = b"".join([seat.packed for seat in self.seats])

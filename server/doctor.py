@@ -5,6 +5,7 @@ cause and the next step where not. Starts no node and changes nothing but what a
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sys
 import tempfile
@@ -189,6 +190,14 @@ def _try_port(host: str, port: int, kind: socket.SocketKind, protocol: str, vari
         ) from None
 
 
+async def _native(settings: Settings) -> str:
+    if not settings.native:
+        return "packets are written in Python (YUNHAI_NATIVE=0)"
+    if shutil.which(os.environ.get("CC") or "cc") or shutil.which("gcc"):
+        return "there is a C compiler: packets are written by compiled code"
+    return "no C compiler (cc): packets are written in Python, at about half the pace"
+
+
 async def _client(_: Settings) -> str:
     try:
         Pages().asset("room.js")
@@ -204,5 +213,6 @@ CHECKS: dict[str, Check] = {
     "clock": _clock,
     "http": _http_port,
     "media": _media_port,
+    "native": _native,
     "client": _client,
 }

@@ -8,6 +8,7 @@ padding (RFC 3550 §5.1) makes them exactly so.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from media.core.extensions import Wire
@@ -57,6 +58,8 @@ def even_out(packets: Sequence[Packet]) -> None:
 
     Once for all receivers: sent again under the same number a packet must be the same.
     """
+    if len({packet.end for packet in packets}) == 1:
+        return
     first, count = 0, len(packets)
     while first < count - 1:
         largest = smallest = packets[first].end
@@ -73,8 +76,12 @@ def even_out(packets: Sequence[Packet]) -> None:
         first = last
 
 
-def lay_out(sizes: Sequence[int], tag_bytes: int, *, coalesce: bool) -> Layout:
-    """Lay packets of these sizes side by side, each with room for its authentication tag."""
+@lru_cache(maxsize=256)
+def lay_out(sizes: tuple[int, ...], tag_bytes: int, *, coalesce: bool) -> Layout:
+    """Lay packets of these sizes side by side, each with room for its authentication tag.
+
+    What it gives is shared: sound and full packets come in the same few sizes.
+    """
     offsets: list[int] = []
     messages: list[Message] = []
     at = 0
@@ -109,23 +116,18 @@ class Run:
         numbered: how many want a transport-wide number.
     """
 
-    __slots__ = ("_layouts", "numbered", "octets", "packets", "sizes", "wires")
+    __slots__ = ("numbered", "octets", "packets", "sizes", "wires")
 
     def __init__(self, packets: Sequence[Packet], wires: Sequence[Wire]) -> None:
         self.packets = packets
         self.wires = wires
-        self.sizes = [wire.size for wire in wires]
+        self.sizes = tuple([wire.size for wire in wires])
         self.octets = sum([wire.octets for wire in wires])
         self.numbered = sum([wire.twcc > 0 for wire in wires])
-        self._layouts: dict[tuple[int, bool], Layout] = {}
 
     def layout(self, tag_bytes: int, *, coalesce: bool) -> Layout:
-        """How the packets lie with tags of this size; worked out once."""
-        key = (tag_bytes, coalesce)
-        layout = self._layouts.get(key)
-        if layout is None:
-            layout = self._layouts[key] = lay_out(self.sizes, tag_bytes, coalesce=coalesce)
-        return layout
+        """How the packets lie with tags of this size."""
+        return lay_out(self.sizes, tag_bytes, coalesce=coalesce)
 
     def copy(self, image: memoryview, layout: Layout) -> None:
         """Put the packets as they are into ``image``."""

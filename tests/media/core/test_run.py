@@ -38,13 +38,13 @@ def wires(run: list[Packet]) -> list[bytes]:
 
 
 def test_equal_packets_and_one_shorter_at_the_end_are_one_message() -> None:
-    layout = lay_out([100, 100, 100, 40], 16, coalesce=True)
+    layout = lay_out((100, 100, 100, 40), 16, coalesce=True)
     assert layout.messages == [Message(0, 3 * 116 + 56, 116, 4)]
     assert layout.offsets == [0, 116, 232, 348]
 
 
 def test_a_shorter_packet_ends_its_message_and_a_longer_one_begins_the_next() -> None:
-    layout = lay_out([100, 40, 40, 100], 16, coalesce=True)
+    layout = lay_out((100, 40, 40, 100), 16, coalesce=True)
     assert [(m.at, m.packets, m.segment_bytes) for m in layout.messages] == [
         (0, 2, 116),
         (172, 1, 56),
@@ -53,7 +53,7 @@ def test_a_shorter_packet_ends_its_message_and_a_longer_one_begins_the_next() ->
 
 
 def test_without_cutting_each_packet_is_a_message() -> None:
-    layout = lay_out([100, 100], 10, coalesce=False)
+    layout = lay_out((100, 100), 10, coalesce=False)
     assert layout.messages == [Message(0, 110, 110, 1), Message(110, 110, 110, 1)]
 
 
@@ -65,7 +65,7 @@ def test_without_cutting_each_packet_is_a_message() -> None:
 def test_every_message_is_one_the_kernel_cuts_back_into_the_packets(
     sizes: list[int], tag_bytes: int, coalesce: bool
 ) -> None:
-    layout = lay_out(sizes, tag_bytes, coalesce=coalesce)
+    layout = lay_out(tuple(sizes), tag_bytes, coalesce=coalesce)
     cut = []
     for message in layout.messages:
         assert message.packets <= (MAX_SEGMENTS if coalesce else 1)
