@@ -18,17 +18,8 @@ from rooms.live import Role
 from server.realtime import sio
 from server.realtime.dispatch import Connection
 from server.realtime.wire import event_frame
-from tests.server.realtime.venue import (
-    HALL,
-    ROOM,
-    Client,
-    Node,
-    client,
-    grant,
-    running_node,
-    serving,
-    until,
-)
+from tests.server.guests import grant, until
+from tests.server.realtime.venue import HALL, ROOM, Client, Node, client, running_node, serving
 
 
 @pytest.fixture

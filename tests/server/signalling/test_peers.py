@@ -17,8 +17,9 @@ from rooms.events import FloorGiven, FloorTaken, TrackUpdated
 from rooms.ids import Identity, TrackId
 from rooms.live import Role, Source, Track
 from server.signalling import wishes
+from tests.server.guests import grant, until
 from tests.server.signalling.media import Follower, Sender
-from tests.server.signalling.nodes import HALL, MICROPHONE_ONLY, ROOM, Node, Tab, grant, until
+from tests.server.signalling.nodes import HALL, MICROPHONE_ONLY, ROOM, Node, Tab
 from tests.services import Valkey
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
