@@ -36,7 +36,7 @@ class Readiness:
     def __init__(self) -> None:
         self.draining = False
         self._probes: dict[str, Probe] = {}
-        self._logged: dict[str, str] = {}
+        self._away: set[str] = set()
 
     def require(self, part: str, probe: Probe) -> None:
         """Ask ``probe`` whether ``part`` lives, at every ``/readyz``."""
@@ -47,12 +47,12 @@ class Readiness:
         answers = await asyncio.gather(*(self._ask(p, probe) for p, probe in self._probes.items()))
         report = dict(zip(self._probes, answers, strict=True))
         for part, answer in report.items():
-            if answer != self._logged.get(part, "ok"):
-                self._logged[part] = answer
-                if answer == "ok":
-                    log.info("a part is back", part=part)
-                else:
-                    log.warning("a part is away", part=part, cause=answer)
+            if answer == "ok" and part in self._away:
+                self._away.remove(part)
+                log.info("a part is back", part=part)
+            elif answer != "ok" and part not in self._away:
+                self._away.add(part)
+                log.warning("a part is away", part=part, cause=answer)
         if self.draining:
             report["node"] = "This node is stopping and takes nobody new."
         return report

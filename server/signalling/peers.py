@@ -64,6 +64,7 @@ class Peers:
         self._scope = scope
         self._entries: dict[SessionId, _Entry] = {}
         self._interrupted: list[Session] = []
+        self._talking: dict[RoomId, SpeakerChanged] = {}
         link.on(rpc.PeerStateNotice, self._peer_state)
         link.on(rpc.SubscriberOfferNotice, self._subscriber_offer)
         link.on(rpc.PausedNotice, self._paused)
@@ -81,8 +82,10 @@ class Peers:
         return {"sdp": sdp, "tracks": tracks}
 
     async def view(self, session: Session, command: MediaView) -> dict[str, object]:
-        """Take the client's wish of what it receives."""
+        """Take the client's wish of what it receives; tell who speaks already."""
         self.of(session).subscriber.view(command)
+        if (talking := self._talking.get(session.room)) is not None:
+            session.signal(talking)
         return {}
 
     async def answer(self, session: Session, command: MediaAnswer) -> dict[str, object]:
@@ -211,6 +214,7 @@ class Peers:
 
     def worker_down(self) -> None:
         """Everything the worker had is gone: encoders end, tabs lose their tracks."""
+        self._talking.clear()
         for entry in list(self._entries.values()):
             if entry.session.kind == "whip":
                 entry.session.end("lost")
@@ -264,6 +268,7 @@ class Peers:
             found[1].session.signal(MediaPaused(tracks=tracks, reason="bandwidth"))
 
     def _speakers(self, notice: rpc.SpeakersNotice) -> None:
+        self._talking.pop(RoomId(notice.room), None)
         mirror = self._realtime.mirrors.get(RoomId(notice.room))
         if mirror is None:
             return
@@ -273,6 +278,8 @@ class Peers:
             if track is not None:
                 identities[track.identity] = None
         signal = SpeakerChanged(identities=list(identities))
+        if identities:
+            self._talking[mirror.room] = signal
         for session in mirror.sessions.values():
             if session.kind == "socket":
                 session.signal(signal)

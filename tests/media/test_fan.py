@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from media.burst import Path
 from media.core.extensions import TRANSPORT_CC
 from media.core.forwarder import Drop
 from media.core.packet import Packet, parse
@@ -16,7 +17,7 @@ from media.rpc import TrackInfo
 from media.sdp import Codec, OutgoingLine
 from media.srtp import SrtpSession
 from media.track import Layer, PublishedTrack
-from media.udp import MediaPort, Path
+from media.udp import MediaPort
 from tests.media.test_track import DELTA, KEY, SSRC, packet, published
 from tests.media.test_volley import Receiver
 

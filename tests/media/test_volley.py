@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from media import libc
+from media.burst import Path
 from media.core.extensions import TRANSPORT_CC, ExtensionIds, Translation
 from media.core.packet import Packet, parse
 from media.core.run import Numbers, Run
@@ -39,6 +40,7 @@ class Receiver:
         self.srtp = SrtpSession(SrtpKeys(kind, keys.rx, keys.tx))
         given = {"ssrc": SSRC, "pt": 96, "seq": 0, "ts": 0, "picture": 0, "tl0": 0} | numbers
         path = port.path(self.sock.getsockname())
+        assert isinstance(path, Path)
         self.seat = Seat(path, SrtpSession(keys), Numbers(**given))
 
     def received(self) -> list[Packet]:
@@ -182,7 +184,9 @@ async def test_a_receiver_without_an_address_costs_no_other(
     port: MediaPort, receiver: MakeReceiver
 ) -> None:
     first, gone, last = receiver(), receiver(), receiver()
-    gone.seat.path = port.path(("127.0.0.1", 0))
+    nowhere = port.path(("127.0.0.1", 0))
+    assert isinstance(nowhere, Path)
+    gone.seat.path = nowhere
     row = row_of([first, gone, last])
     row.volley.send(run_of(), row)
     check(first.received())

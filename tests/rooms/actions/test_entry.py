@@ -26,7 +26,8 @@ from rooms.live import Role
 from rooms.permissions import allows
 from rooms.ports import Actor
 from tests.rooms.actions.conftest import PEOPLE
-from tests.server.realtime.venue import HALL, ROOM, Node, grant, until
+from tests.server.guests import grant, until
+from tests.server.realtime.venue import HALL, ROOM, Node
 
 NOBODY, NOTHING = Identity("nobody"), TrackId("t_none")
 

@@ -10,7 +10,8 @@ from rooms import actions
 from rooms.commands import RecordingConsent, RecordingStart
 from rooms.errors import Code, RoomError
 from rooms.live import RecordingScope
-from tests.server.realtime.venue import Node, until
+from tests.server.guests import until
+from tests.server.realtime.venue import Node
 
 PROGRAM = RecordingStart(scope=RecordingScope.PROGRAM)
 

@@ -13,7 +13,8 @@ from engineio import async_socket, packet
 
 from rooms.live import Role
 from server.realtime import engine
-from tests.server.realtime.venue import Client, Node, client, running_node, serving, until
+from tests.server.guests import until
+from tests.server.realtime.venue import Client, Node, client, running_node, serving
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from rooms.events import ChatPosted, HandRaised
 from rooms.ids import Identity
 from rooms.live import Role
 from server.realtime.link import RedisUnreachable
+from tests.server.guests import grant, until
 from tests.server.realtime.venue import (
     HALL,
     QUICK,
@@ -25,12 +26,10 @@ from tests.server.realtime.venue import (
     MortalValkey,
     Node,
     client,
-    grant,
     mortal_valkey,
     running_node,
     serving,
     track_of,
-    until,
 )
 
 

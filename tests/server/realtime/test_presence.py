@@ -17,17 +17,8 @@ from rooms.live import Role
 from server.realtime.link import FencedError
 from server.realtime.nodes import Nodes
 from server.realtime.sessions import Session
-from tests.server.realtime.venue import (
-    HALL,
-    QUICK,
-    ROOM,
-    Node,
-    cut_off,
-    grant,
-    running_node,
-    track_of,
-    until,
-)
+from tests.server.guests import grant, until
+from tests.server.realtime.venue import HALL, QUICK, ROOM, Node, cut_off, running_node, track_of
 
 
 @pytest.fixture

@@ -24,8 +24,9 @@ from server.http import application
 from server.realtime.sessions import Session
 from server.recording.recordings import Recordings
 from tests.media.people import _VideoEncoder, _VoiceEncoder
+from tests.server.guests import grant, until
 from tests.server.signalling.media import TICK_S, Sender
-from tests.server.signalling.nodes import ROOM, Node, grant, running_node, until
+from tests.server.signalling.nodes import ROOM, Node, running_node
 
 
 class Presenter(Sender):

@@ -17,8 +17,9 @@ from rooms.events import FloorGiven, FloorTaken, TrackUpdated
 from rooms.ids import Identity, TrackId
 from rooms.live import Role, Source, Track
 from server.signalling import wishes
+from tests.server.guests import grant, until
 from tests.server.signalling.media import Follower, Sender
-from tests.server.signalling.nodes import HALL, MICROPHONE_ONLY, ROOM, Node, Tab, grant, until
+from tests.server.signalling.nodes import HALL, MICROPHONE_ONLY, ROOM, Node, Tab
 from tests.services import Valkey
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -451,6 +452,10 @@ async def test_who_speaks_is_told_to_everybody(node: Node) -> None:
         await publish(ann, sender, MIC)
         await bob.signal("speaker.changed", identities=["ann"])
         await ann.signal("speaker.changed", identities=["ann"])
+        late = await node.tab(grant("late"))
+        with closing(Follower(late)) as follower:
+            await follower.view()
+            await late.signal("speaker.changed", identities=["ann"])
 
 
 @pytest.mark.slow

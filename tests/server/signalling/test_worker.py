@@ -22,8 +22,8 @@ from server.signalling.worker import (
     WorkerProcess,
     WorkerStartError,
 )
+from tests.server.guests import until
 from tests.server.settings import make_settings
-from tests.server.signalling.nodes import until
 
 
 def settings_of(folder: Path, port: int = 0) -> Settings:

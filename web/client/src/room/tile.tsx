@@ -110,7 +110,7 @@ export function Tile({ session, shown, source = "camera", large }: Props) {
         {staged && <span class="tally live" data-test="tally-live">{t("LIVE")}</span>}
         {person.synthetic && <span class="tag demo" title={t("A synthetic participant of the demonstration")}>{t("Demo")}</span>}
         {person.hand_ms !== null && <span class="mark amber" title={t("Hand raised")}><Icon name="hand" /><span class="sr-only">{t("Hand raised")}</span></span>}
-        {held && !foreign && <span class="mark amber" data-test="paused">{t("Picture paused: weak network")}</span>}
+        {held && !foreign && <span class="mark amber" title={t("Picture paused: weak network")} data-test="paused"><Icon name="pulse" /><span class={large ? "" : "sr-only"}>{t("Picture paused: weak network")}</span></span>}
         {foreign && <span class="mark amber" data-test="undecodable">{t("This browser cannot show {codec} video", { codec: track!.codec })}</span>}
       </div>
       <div class="tile-name">
