@@ -222,6 +222,10 @@ class DownTrack:
         track = self.track
         if track is None or self.forwarder.map(packet) is not None:
             return False
+        stamped = self.ids.transport_cc or self.ids.abs_send_time
+        if stamped and not self.forwarder.rtx_ssrc:
+            # Another header under the same SRTP index would use a GCM nonce twice (RFC 7714 §8.1).
+            return False
         wire = track.translation(self.ids).apply(packet, now)
         twcc_seq = self._carrier.number(len(wire.data), now) if wire.twcc else 0
         if self.forwarder.rtx_ssrc:
