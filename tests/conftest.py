@@ -19,13 +19,12 @@ from tests.services import (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Try a failed test of whole processes and browsers again, and say so (RERUN).
+    """Try a failed test again, and say so (RERUN): what fails three times is broken.
 
-    They share two cores with everything they start; what fails three times is broken.
+    Most of these tests share two cores with the processes and browsers they start.
     """
     for item in items:
-        if item.get_closest_marker("slow") or item.get_closest_marker("e2e"):
-            item.add_marker(pytest.mark.flaky(reruns=2))
+        item.add_marker(pytest.mark.flaky(reruns=2))
 
 
 @pytest.fixture(scope="session")
