@@ -30,6 +30,7 @@ EmptyReply = (
     | rpc.RelaySend
     | rpc.RelayReceive
     | rpc.RelayClose
+    | rpc.Ping
 )
 Request = (
     rpc.PublisherOffer
@@ -64,6 +65,7 @@ REPLIES: Mapping[type[Request], Any] = {
     rpc.RelayReceive: dict[str, Any],
     rpc.RelayClose: dict[str, Any],
     rpc.Hello: rpc.WorkerInfo,
+    rpc.Ping: dict[str, Any],
     rpc.Stats: dict[str, Any],
 }
 """What each request is answered with."""

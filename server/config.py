@@ -62,6 +62,7 @@ class Settings:
     secret: str = field(repr=False)
     media_host: str
     media_port: int
+    media_workers: int
     media_addresses: tuple[str, ...]
     turn_urls: tuple[str, ...]
     turn_secret: str | None = field(repr=False)
@@ -225,6 +226,12 @@ def own_addresses() -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(a) for a in outward)) or ("127.0.0.1",)
 
 
+def _cores(_: dict[str, Any]) -> int:
+    """Count the cores this process may use."""
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return min(64, len(usable))
+
+
 def _own_database(values: dict[str, Any]) -> str:
     return f"sqlite:///{Path(values.get('data_dir', 'var')).absolute() / 'yunhai.db'}"
 
@@ -242,7 +249,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("redis_prefix", "word", "yunhai", "First word of every Redis key and channel, so that two conventions can share one Redis.", _prefix, lambda _: "yunhai"),
     Setting("secret", "secret", "made once, kept in the data folder", "Key that signs entry tokens, at least 32 bytes, the same on all nodes.", _secret, lambda _: None, secret=True),
     Setting("media_host", "address", "0.0.0.0", "Address the media port is bound to.", _address, lambda _: "0.0.0.0"),  # noqa: S104
-    Setting("media_port", "port", "7882", "UDP port for all sound and picture; 0 takes a free one. Open it in the firewall.", _between(0, 65535), lambda _: 7882),
+    Setting("media_port", "port", "7882", "UDP port for all sound and picture, of the first media worker; each further worker takes the next number. 0 takes free ones. Open them in the firewall.", _between(0, 65535), lambda _: 7882),
+    Setting("media_workers", "number", "one for each core", "Most media workers this node runs, each on a UDP port and at most one core. They start when rooms need them.", _between(1, 64), _cores),
     Setting("media_addresses", "addresses", "this machine's", "IP addresses, separated by commas, that browsers send media to; the public one behind NAT.", _many(_address), _media_addresses),
     Setting("turn_urls", "URLs", "none", "STUN and TURN servers, separated by commas, for networks that block UDP: turn:host:3478?transport=tcp.", _many(_turn_url), lambda _: ()),
     Setting("turn_secret", "secret", "none", "Secret shared with the TURN server (coturn's static-auth-secret), for short-lived credentials.", _secret, lambda _: None, secret=True),
@@ -273,6 +281,10 @@ def load(environ: Mapping[str, str], *, keep: bool = True) -> Settings:
             problems.append(f"{setting.variable}_FILE: {error.strerror}: {error.filename}")
     if values.get("turn_secret") and not values.get("turn_urls"):
         problems.append(f"{PREFIX}TURN_SECRET: set without {PREFIX}TURN_URLS; name the servers too")
+    if not problems and values["media_port"] + values["media_workers"] > 65536:
+        problems.append(
+            f"{PREFIX}MEDIA_PORT: no room above it for {values['media_workers']} workers' ports"
+        )
     if not problems and values["secret"] is None:
         try:
             values["secret"] = own_secret(values["data_dir"], keep=keep)

@@ -1,9 +1,10 @@
-"""Keeps the node's media worker running: its process, its socket, its restarts.
+"""Keeps one media worker running: its process, its socket, its restarts.
 
 Starts ``python -m media``, which connects back to a Unix socket in a folder
-only we can enter. When the process or its connection ends, it is started again
-on the same UDP port, at once the first time, then with growing pauses. What the
-worker was doing is made good by the owner, in ``on_up`` and ``on_down``.
+only we can enter. When the process or its connection ends, or it does not answer
+any more, it is started again on the same UDP port, at once the first time, then
+with growing pauses. What the worker was doing is made good by the owner, in
+``on_up`` and ``on_down``.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ import contextlib
 import logging
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,16 @@ from server.sockets import socket_folder
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 3.0
+EXIT_S = 0.25
+"""How long a worker that is to be replaced may take to go: people are waiting."""
 STEADY_S = 30.0
 """A worker that lived this long is restarted without pause."""
 MAX_PAUSE_S = 5.0
+PING_S = 1.0
+PING_TIMEOUT_S = 1.5
+PINGS_MISSED = 2
+"""In a row, and the worker hangs. Two, since after a pause of the whole machine the first one's
+time is up before the worker could answer."""
 EXIT_PORT_TAKEN = 3
 """Exit code of the worker, and of the server, when the media port is taken."""
 
@@ -52,14 +59,14 @@ class MediaPortTakenError(WorkerStartError):
 
 
 class MediaWorker:
-    """The one media worker of a node, whichever process it is now.
+    """One media worker, whichever process it is now.
 
-    Owner: Signalling. Lifetime: ``running``. Invariant: ``link`` is attached
+    Owner: Workers. Lifetime: ``begin`` to ``end``. Invariant: ``link`` is attached
     exactly between ``on_up`` and ``on_down``.
 
     Args:
-        on_up: a worker is ready; called after every start but the first.
-        on_down: the worker and everything it held are gone.
+        on_up: the process is ready.
+        on_down: the process and everything it held are gone, or it could not be started.
     """
 
     def __init__(
@@ -74,8 +81,8 @@ class MediaWorker:
         self._link = link
         self._on_up = on_up
         self._on_down = on_down
-        self._port = settings.media_port
-        self._folder = Path()
+        self._port = settings.media_port + link.index if settings.media_port else 0
+        self._supervising: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._echo: asyncio.Task[None] | None = None
@@ -83,57 +90,86 @@ class MediaWorker:
         self.restarts = 0
 
     @property
+    def index(self) -> int:
+        return self._link.index
+
+    @property
     def pid(self) -> int | None:
         """Process id of the worker, or None while there is none."""
         return self._process.pid if self._process and self._process.returncode is None else None
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Run the worker for the length of the block.
+    @property
+    def begun(self) -> bool:
+        return self._supervising is not None
+
+    async def start(self) -> None:
+        """Start the worker and keep it running.
 
         Raises:
-            MediaPortTakenError: at the first start.
-            WorkerStartError: at the first start, any other reason.
+            MediaPortTakenError: its port is taken, and it is not kept running.
+            WorkerStartError: any other reason, likewise.
         """
-        self._folder = socket_folder(self._settings.data_dir)
-        try:
-            await self._start()
-            supervising = asyncio.create_task(self._supervise(), name="media worker")
-            try:
-                yield
-            finally:
-                supervising.cancel()
-                await asyncio.gather(supervising, return_exceptions=True)
-                self._link.detach()
-        finally:
-            await self._stop()
+        await self._start()
+        self.begin()
+
+    def begin(self) -> None:
+        """Keep the worker running from now on, however often its start fails."""
+        self._supervising = asyncio.create_task(self._supervise(), name=f"media worker {self.index}")
+
+    async def end(self) -> None:
+        if self._supervising is not None:
+            self._supervising.cancel()
+            await asyncio.gather(self._supervising, return_exceptions=True)
+        self._link.detach()
+        await self._stop(STOP_TIMEOUT_S)
 
     async def _supervise(self) -> None:
         clock = asyncio.get_running_loop().time
         pause_s = 0.0
         while True:
-            began = clock()
-            assert self._reading is not None
-            await asyncio.wait([self._reading])
-            self._link.detach()
-            await self._stop()
-            log.error("the media worker ended; starting it again", cause=self._ending())
-            self._on_down()
-            if clock() - began > STEADY_S:
-                pause_s = 0.0
-            while True:
+            if not self._link.up:
                 await asyncio.sleep(pause_s)
                 pause_s = min(MAX_PAUSE_S, max(0.25, pause_s * 2))
                 try:
                     await self._start()
-                    break
                 except WorkerStartError as error:
-                    log.error("no media worker", cause=str(error), again_in_s=pause_s)
-            self.restarts += 1
+                    log.error(
+                        "no media worker", worker=self.index, cause=str(error), again_in_s=pause_s
+                    )
+                    self._link.lost = True
+                    self._on_down()
+                    continue
+            began = clock()
             self._on_up()
+            cause = await self._lived()
+            self._link.detach()
+            await self._stop()
+            self.restarts += 1
+            log.error(
+                "the media worker ended; starting it again",
+                worker=self.index, cause=cause or self._ending(),
+            )  # fmt: skip
+            self._on_down()
+            if clock() - began > STEADY_S:
+                pause_s = 0.0
+
+    async def _lived(self) -> str:
+        """Wait for the end of the process, or for it to hang; return a cause if we know one."""
+        assert self._reading is not None
+        missed = 0
+        while missed < PINGS_MISSED:
+            done, _ = await asyncio.wait([self._reading], timeout=PING_S)
+            if done:
+                return ""
+            try:
+                await self._link.ping(PING_TIMEOUT_S)
+                missed = 0
+            except RpcError as error:
+                missed += error.code == "timeout"
+        return "it does not answer"
 
     async def _start(self) -> None:
-        path = self._folder / "media.sock"
+        path = socket_folder(self._settings.data_dir) / f"media-{self.index}.sock"
         path.unlink(missing_ok=True)
         accepted: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
         accepted = asyncio.get_running_loop().create_future()
@@ -163,7 +199,7 @@ class MediaWorker:
             raise WorkerStartError(f"the media worker did not say hello: {error}") from error
         self._port = info.port
         self._link.attach(client, info)
-        log.info("the media worker is ready", pid=info.pid, udp_port=info.port)
+        log.info("the media worker is ready", worker=self.index, pid=info.pid, udp_port=info.port)
 
     async def _launch(self, path: Path) -> None:
         settings = self._settings
@@ -228,26 +264,25 @@ class MediaWorker:
             text = line.decode(errors="replace").rstrip()
             level, event, fields = _logged(text)
             self._last_words.append(event)
-            log.log(level, event, **fields)
+            log.log(level, event, **{"worker": self.index, **fields})
 
     def _ending(self) -> str:
         code = self._process.returncode if self._process else None
         words = f": {self._last_words[-1]}" if self._last_words else ""
         return f"exit code {code}{words}"
 
-    async def _stop(self) -> None:
-        """End the connection, hence the process; kill one that does not go."""
+    async def _stop(self, patience_s: float = EXIT_S) -> None:
+        """End the connection, hence the process; kill one that does not go in that time."""
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
         process = self._process
         if process is not None and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, TimeoutError):
                 process.terminate()
-            try:
-                async with asyncio.timeout(STOP_TIMEOUT_S):
+                async with asyncio.timeout(patience_s):
                     await process.wait()
-            except TimeoutError:
+            if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
