@@ -145,22 +145,17 @@ async def _services(settings: Settings) -> AsyncIterator[web.Application]:
         app[keys.SIGNALLING] = signalling
 
         async def media_figures() -> Iterable[Metric]:
-            return families(await signalling.stats())
+            return families(await signalling.workers.figures())
 
         app[keys.METRICS].ask(media_figures)
         readiness = app[keys.READINESS]
         readiness.require("sql", store.check)
         readiness.require("redis", realtime.link.check)
-        readiness.require("media", signalling.check)
+        readiness.require("media", signalling.workers.check)
         watch(
             "yunhai_sessions", "People's windows and encoders here.", lambda: len(realtime.sessions)
         )
         watch("yunhai_redis_up", "1 while Redis answers.", lambda: realtime.link.up)
-        watch(
-            "yunhai_media_worker_restarts",
-            "How often the media worker died.",
-            lambda: signalling.worker.restarts,
-        )
         yield app
 
 

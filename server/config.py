@@ -228,7 +228,9 @@ def own_addresses() -> tuple[str, ...]:
 
 def _cores(_: dict[str, Any]) -> int:
     """Count the cores this process may use."""
-    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    usable = (
+        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    )
     return min(64, len(usable))
 
 

@@ -160,11 +160,16 @@ async def _http_port(settings: Settings) -> str:
 
 
 async def _media_port(settings: Settings) -> str:
-    _try_port(
-        settings.media_host, settings.media_port, socket.SOCK_DGRAM, "UDP", "YUNHAI_MEDIA_PORT"
-    )
+    host, first, workers = settings.media_host, settings.media_port, settings.media_workers
+    for port in range(first, first + workers) if first else (0,):
+        variable = "YUNHAI_MEDIA_PORT" if port == first else "YUNHAI_MEDIA_WORKERS"
+        _try_port(host, port, socket.SOCK_DGRAM, "UDP", variable)
     told = ", ".join(settings.media_addresses)
-    return f"UDP {settings.media_port} on {settings.media_host} is free; browsers are told {told}"
+    ports = f"{first} to {first + workers - 1}" if first and workers > 1 else str(first)
+    return (
+        f"UDP {ports} on {host} {'is' if workers == 1 else 'are'} free for "
+        f"{workers} media worker{'s' * (workers > 1)}; browsers are told {told}"
+    )
 
 
 def _try_port(host: str, port: int, kind: socket.SocketKind, protocol: str, variable: str) -> None:

@@ -104,6 +104,7 @@ def running_node(
         "YUNHAI_MEDIA_HOST": "127.0.0.1",
         "YUNHAI_MEDIA_ADDRESSES": "127.0.0.1",
         "YUNHAI_MEDIA_PORT": str(free_port(socket.SOCK_DGRAM)),
+        "YUNHAI_MEDIA_WORKERS": "1",
         **settings,
     }
     log = folder / f"{name}.log"

@@ -114,7 +114,9 @@ class MediaWorker:
 
     def begin(self) -> None:
         """Keep the worker running from now on, however often its start fails."""
-        self._supervising = asyncio.create_task(self._supervise(), name=f"media worker {self.index}")
+        self._supervising = asyncio.create_task(
+            self._supervise(), name=f"media worker {self.index}"
+        )
 
     async def end(self) -> None:
         if self._supervising is not None:

@@ -11,6 +11,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -26,6 +27,22 @@ from server.signalling.worker import MediaPortTakenError, MediaWorker
 CHECK_TIMEOUT_S = 1.5
 
 log = structlog.get_logger("media")
+
+
+@dataclass(frozen=True)
+class WorkerFigures:
+    """One worker for those who watch the node.
+
+    Attributes:
+        restarts: how often its process died.
+        load: its peers and the tracks on their way to them.
+        stats: as the worker answers ``stats``; None: it does not answer now.
+    """
+
+    index: int
+    restarts: int
+    load: int
+    stats: dict[str, Any] | None
 
 
 class Workers:
@@ -100,21 +117,20 @@ class Workers:
         """Give the worker a room began on; any, if it has no peers."""
         return self.links[next(iter(self._placement.workers_of(room)), 0)]
 
-    def loads(self) -> dict[int, int]:
-        """Tell what each worker carries: its peers and the tracks on their way to them."""
-        return {link.index: self._placement.loads[link.index] for link in self.links}
+    async def figures(self) -> list[WorkerFigures]:
+        """Tell of every worker that has begun what it carries and, if it answers, counts."""
+        begun = [process for process in self.processes if process.begun]
+        stats = await asyncio.gather(*(self._stats(process.index) for process in begun))
+        return [
+            WorkerFigures(p.index, p.restarts, self._placement.loads[p.index], counted)
+            for p, counted in zip(begun, stats, strict=True)
+        ]
 
-    async def stats(self) -> dict[int, dict[str, Any]]:
-        """Ask for the figures of every worker that answers."""
-        asked = [link for link in self.links if link.up]
-        answers = await asyncio.gather(*(link.stats() for link in asked), return_exceptions=True)
-        found = {}
-        for link, answer in zip(asked, answers, strict=True):
-            if isinstance(answer, dict):
-                found[link.index] = answer
-            elif not isinstance(answer, RpcError):
-                raise answer
-        return found
+    async def _stats(self, index: int) -> dict[str, Any] | None:
+        try:
+            return await self.links[index].stats()
+        except RpcError:
+            return None
 
     async def check(self) -> None:
         """Await a sign of life of any worker: one that has died is back in a moment.

@@ -19,7 +19,7 @@ from media.framing import Request, RpcClient, RpcServer
 from rooms.ids import NodeId, RoomId
 from server.realtime.scope import Scope
 from server.signalling.media_link import MediaLink
-from server.signalling.neighbour import LINGER_S, REPEAT_S, Neighbour, Wanted
+from server.signalling.neighbour import LINGER_S, REPEAT_S, Neighbour, Wanted, Where
 
 ROOM = RoomId("hall")
 
@@ -62,7 +62,13 @@ class Half:
         self.wanted: dict[str, Wanted] = {}
         self.alive = True
         self.neighbour = Neighbour(
-            self.name, self.them, self.link, self._say, pair.scope, lambda: pair.now
+            Where(self.name, 0),
+            Where(self.them, 0),
+            self.link,
+            self._say,
+            pair.scope,
+            lambda: pair.now,
+            "127.0.0.1",
         )
 
     async def start_worker(self) -> None:
@@ -76,11 +82,10 @@ class Half:
         self.pair.tasks.append(asyncio.create_task(client.run()))
         self.link.attach(client, rpc.WorkerInfo(pid=1, port=self.port, addresses=["192.0.2.1"]))
 
-    async def _say(self, to: NodeId, payload: dict[str, Any]) -> None:
-        assert to == self.them
+    async def _say(self, payload: dict[str, Any]) -> None:
         self.pair.said += 1
         if self.pair.random.random() >= self.pair.loss:
-            self.pair.half(to).neighbour.hear(payload)
+            self.pair.half(self.them).neighbour.hear(payload)
 
     def look(self) -> None:
         self.neighbour.set(self.wanted, lambda room, track: True, alive=self.alive)

@@ -91,7 +91,7 @@ async def test_who_leaves_takes_their_tracks_along(node: Node) -> None:
         await ann.session.close("left")
         await until(lambda: not tracks_of(node, "ann"), "no tracks of ann")
         await follower.receiver.stops("audio")
-        assert f"publisher/{ann.session.id}" not in str(await node.signalling.stats())
+        assert f"publisher/{ann.session.id}" not in str(await node.stats())
 
 
 async def test_a_line_no_longer_named_is_unpublished_and_the_others_stay(node: Node) -> None:
@@ -323,8 +323,7 @@ async def test_a_killed_worker_costs_a_new_connection_not_the_seat(node: Node) -
         await follower.view()
         await follower.receiver.flows("audio")
         generation = bob.named("media.offer")[-1]["generation"]
-        pid = node.signalling.worker.pid
-        assert pid is not None
+        pid = node.pid()
         os.kill(pid, signal.SIGKILL)
         await until(lambda: not tracks_of(node, "ann"), "the dead tracks to go")
         await ann.signal("media.state", peer="publisher", state="failed")
@@ -339,17 +338,16 @@ async def test_a_killed_worker_costs_a_new_connection_not_the_seat(node: Node) -
 @pytest.mark.slow
 async def test_while_the_worker_is_away_commands_say_when_to_try_again(node: Node) -> None:
     ann = await node.tab(grant("ann"))
-    pid = node.signalling.worker.pid
-    assert pid is not None
+    pid = node.pid()
     os.kill(pid, signal.SIGKILL)
-    await until(lambda: not node.signalling.link.up, "the worker to be gone")
+    await until(lambda: not node.up(), "the worker to be gone")
     with closing(Sender()) as sender:
         error = await refused(ann, MediaPublish(sdp=sender.sdp, tracks=[MIC, CAMERA]))
         assert error.code is Code.UNAVAILABLE
         assert error.retry_after_s
         with pytest.raises(RoomError, match="starting again"):
-            await node.signalling.check()
-        await until(lambda: node.signalling.link.up, "the next worker")
+            await node.signalling.workers.check()
+        await until(node.up, "the next worker")
         await publish(ann, sender)
 
 

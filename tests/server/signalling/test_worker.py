@@ -29,8 +29,13 @@ async def running(
     worker = MediaWorker(
         settings, link, on_up=lambda: log.append("up"), on_down=lambda: log.append("down")
     )
-    async with worker.running():
+    try:
+        await worker.start()
+        await until(lambda: log == ["up"], "the first start to be told")
+        log.clear()
         yield worker
+    finally:
+        await worker.end()
 
 
 def exists(pid: int) -> bool:
