@@ -113,10 +113,6 @@ class Workers:
         """Forget a peer that has ended for good."""
         self._placement.leave(peer)
 
-    def home(self, room: RoomId) -> MediaLink:
-        """Give the worker a room began on; any, if it has no peers."""
-        return self.links[next(iter(self._placement.workers_of(room)), 0)]
-
     async def figures(self) -> list[WorkerFigures]:
         """Tell of every worker that has begun what it carries and, if it answers, counts."""
         begun = [process for process in self.processes if process.begun]
