@@ -1,6 +1,6 @@
 """Keeps one media worker running: its process, its socket, its restarts.
 
-Starts ``python -m media``, which connects back to a Unix socket in a folder
+Has it started by the nursery; it connects back to a Unix socket in a folder
 only we can enter. When the process or its connection ends, or it does not answer
 any more, it is started again on the same UDP port, at once the first time, then
 with growing pauses. What the worker was doing is made good by the owner, in
@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sys
+import signal
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +25,7 @@ from media import rpc
 from media.framing import RpcClient, RpcError
 from server.config import Settings
 from server.signalling.media_link import MediaLink
+from server.signalling.nursery import Nursery, NurseryError, WorkerProcess
 from server.sockets import socket_folder
 
 START_TIMEOUT_S = 30.0
@@ -42,7 +43,6 @@ time is up before the worker could answer."""
 EXIT_PORT_TAKEN = 3
 """Exit code of the worker, and of the server, when the media port is taken."""
 
-_ROOT = Path(__file__).resolve().parents[2]
 log = structlog.get_logger("media")
 
 
@@ -73,6 +73,7 @@ class MediaWorker:
         self,
         settings: Settings,
         link: MediaLink,
+        nursery: Nursery,
         *,
         on_up: Callable[[], None],
         on_down: Callable[[], None],
@@ -83,7 +84,8 @@ class MediaWorker:
         self._on_down = on_down
         self._port = settings.media_port + link.index if settings.media_port else 0
         self._supervising: asyncio.Task[None] | None = None
-        self._process: asyncio.subprocess.Process | None = None
+        self._nursery = nursery
+        self._process: WorkerProcess | None = None
         self._reading: asyncio.Task[None] | None = None
         self._echo: asyncio.Task[None] | None = None
         self._last_words: deque[str] = deque(maxlen=20)
@@ -160,7 +162,7 @@ class MediaWorker:
         assert self._reading is not None
         missed = 0
         while missed < PINGS_MISSED:
-            done, _ = await asyncio.wait([self._reading], timeout=PING_S)
+            done, _ = await asyncio.wait([self._reading], timeout=0 if missed else PING_S)
             if done:
                 return ""
             try:
@@ -212,15 +214,10 @@ class MediaWorker:
             "--advertise", ",".join(settings.media_addresses),
         ]  # fmt: skip
         self._last_words.clear()
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "media", *arguments,
-            cwd=_ROOT,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            process_group=0,  # Ctrl-C in a terminal is for the server, which then stops us
-        )  # fmt: skip
-        assert self._process.stderr is not None
+        try:
+            self._process = await self._nursery.start(arguments)
+        except NurseryError as error:
+            raise WorkerStartError(str(error)) from error
         self._echo = asyncio.create_task(self._repeat(self._process.stderr), name="media log")
 
     async def _connection(
@@ -280,14 +277,12 @@ class MediaWorker:
             await asyncio.gather(self._reading, return_exceptions=True)
         process = self._process
         if process is not None and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError, TimeoutError):
-                process.terminate()
+            process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience_s):
                     await process.wait()
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
         if self._echo is not None:
             await asyncio.wait([self._echo], timeout=1.0)
             self._echo.cancel()

@@ -21,6 +21,7 @@ from rooms.errors import Code, RoomError
 from rooms.ids import RoomId
 from server.config import Settings
 from server.signalling.media_link import AWAY_RETRY_S, MediaLink
+from server.signalling.nursery import Nursery
 from server.signalling.placement import ROOM_LOAD, Placement
 from server.signalling.worker import MediaPortTakenError, MediaWorker
 
@@ -63,6 +64,7 @@ class Workers:
         self._placement = Placement(room_load)
         self.on_up: list[Callable[[MediaLink], None]] = []
         self.on_down: list[Callable[[MediaLink], None]] = []
+        self._nursery = Nursery()
         self.links = tuple(MediaLink(index) for index in range(settings.media_workers))
         self.processes = tuple(self._process(link) for link in self.links)
 
@@ -74,6 +76,7 @@ class Workers:
         return MediaWorker(
             self._settings,
             link,
+            self._nursery,
             on_up=lambda: tell(self.on_up),
             on_down=lambda: tell(self.on_down),
         )
@@ -92,6 +95,7 @@ class Workers:
             yield
         finally:
             await asyncio.gather(*(process.end() for process in self.processes))
+            await self._nursery.close()
 
     def place(self, peer: str, room: RoomId) -> MediaLink:
         """Give the worker that carries a peer, chosen at the first call; it may be starting again.

@@ -14,6 +14,7 @@ import pytest
 
 from media.framing import RpcError
 from server.signalling.media_link import MediaLink
+from server.signalling.nursery import Nursery
 from server.signalling.worker import EXIT_PORT_TAKEN, MediaPortTakenError, MediaWorker
 from tests.server.settings import make_settings
 from tests.server.signalling.nodes import until
@@ -26,8 +27,9 @@ async def running(
     settings = make_settings(
         folder, media_host="127.0.0.1", media_port=str(port), media_addresses="127.0.0.1"
     )
+    nursery = Nursery()
     worker = MediaWorker(
-        settings, link, on_up=lambda: log.append("up"), on_down=lambda: log.append("down")
+        settings, link, nursery, on_up=lambda: log.append("up"), on_down=lambda: log.append("down")
     )
     try:
         await worker.start()
@@ -36,6 +38,7 @@ async def running(
         yield worker
     finally:
         await worker.end()
+        await nursery.close()
 
 
 def exists(pid: int) -> bool:
