@@ -54,6 +54,7 @@ class _Nursery:
                         continue
                     data, outputs, _, _ = socket.recv_fds(self._link, MAX_READ_BYTES, 16)
                     if not data:
+                        self._end_all()
                         return None
                     self._outputs += outputs
                     *lines, self._unread = (self._unread + data).split(b"\n")
@@ -95,6 +96,13 @@ class _Nursery:
             if found:
                 self._children.discard(pid)
                 self._say(pid=pid, code=os.waitstatus_to_exitcode(status))
+
+    def _end_all(self) -> None:
+        """Leave nobody behind: whoever is left has not gone when asked."""
+        for pid in self._children:
+            os.kill(pid, signal.SIGKILL)
+        for pid in self._children:
+            os.waitpid(pid, 0)
 
     def _say(self, **what: int) -> None:
         self._link.sendall(json.dumps(what).encode() + b"\n")

@@ -12,6 +12,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -37,11 +38,10 @@ class _Report(msgspec.Struct):
 class WorkerProcess:
     """A worker's process, as ``asyncio.subprocess.Process`` would show it. Owner: its MediaWorker."""
 
-    def __init__(
-        self, pid: int, stderr: asyncio.StreamReader, send: Callable[[int, int], None]
-    ) -> None:
+    def __init__(self, pid: int, output: _Output, send: Callable[[int, int], None]) -> None:
         self.pid = pid
-        self.stderr = stderr
+        self.stderr = output.reader
+        self._output = output
         self.returncode: int | None = None
         self._send = send
         self._ended = asyncio.Event()
@@ -61,13 +61,25 @@ class WorkerProcess:
         self.returncode = code
         self._ended.set()
 
+    def close(self) -> None:
+        """Let go of what it wrote."""
+        self._output.transport.close()
 
+
+@dataclass(frozen=True)
+class _Output:
+    """Our end of a worker's stderr."""
+
+    reader: asyncio.StreamReader
+    transport: asyncio.ReadTransport
+
+
+@dataclass(frozen=True)
 class _Birth:
     """A worker asked for."""
 
-    def __init__(self, stderr: asyncio.StreamReader) -> None:
-        self.stderr = stderr
-        self.worker: asyncio.Future[WorkerProcess] = asyncio.get_running_loop().create_future()
+    output: _Output
+    worker: asyncio.Future[WorkerProcess]
 
 
 class Nursery:
@@ -94,14 +106,15 @@ class Nursery:
             if self._orders is None:
                 await self._begin()
             assert self._orders is not None
-            stderr, theirs = await _pipe()
-            birth = _Birth(stderr)
+            output, theirs = await _pipe()
+            birth = _Birth(output, asyncio.get_running_loop().create_future())
             self._births.append(birth)
             line = msgspec.json.encode({"start": list(arguments)}) + b"\n"
             try:
                 socket.send_fds(self._orders, [line], [theirs])
             except OSError as error:
                 self._births.remove(birth)
+                output.transport.close()
                 raise NurseryError(f"the media nursery is gone: {error.strerror}") from error
             finally:
                 os.close(theirs)
@@ -151,7 +164,7 @@ class Nursery:
                     self._workers.pop(report.pid).end(report.code)
                     continue
                 birth = self._births.popleft()
-                worker = WorkerProcess(report.pid, birth.stderr, self._kill)
+                worker = WorkerProcess(report.pid, birth.output, self._kill)
                 self._workers[report.pid] = worker
                 if not birth.worker.done():
                     birth.worker.set_result(worker)
@@ -165,6 +178,7 @@ class Nursery:
             self._orders.close()
         self._orders = None
         for birth in self._births:
+            birth.output.transport.close()
             if not birth.worker.done():
                 birth.worker.set_exception(NurseryError("the media nursery ended"))
         self._births.clear()
@@ -178,11 +192,11 @@ class Nursery:
                 self._orders.send(msgspec.json.encode({"kill": pid, "signal": number}) + b"\n")
 
 
-async def _pipe() -> tuple[asyncio.StreamReader, int]:
+async def _pipe() -> tuple[_Output, int]:
     """Make a pipe: what comes out of it here, and its other end."""
     out, into = os.pipe()
     reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(out, "rb", 0)
     )
-    return reader, into
+    return _Output(reader, transport), into

@@ -286,6 +286,8 @@ class MediaWorker:
         if self._echo is not None:
             await asyncio.wait([self._echo], timeout=1.0)
             self._echo.cancel()
+        if process is not None:
+            process.close()
 
 
 def _logged(line: str) -> tuple[int, str, dict[str, Any]]:
