@@ -2,21 +2,23 @@
 
 Packets go in by ``receive`` and come out by ``send``. Forged or broken packets
 before the peer is known do not end it; success, a wrong certificate, the deadline
-and a close do. One of two places that touch private names: of aiortc,
-``RTCCertificate._create_ssl_context`` and ``RTCCertificate._cert``.
+and a close do.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Self
 
-from aiortc import RTCCertificate
-from aiortc.rtcdtlstransport import SRTP_PROFILES, X509_DIGEST_ALGORITHMS, certificate_digest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from OpenSSL import SSL
 
 from media.parameters import DtlsRole, Fingerprint
@@ -39,24 +41,33 @@ CIPHERS = b":".join(
     )
     for key in (b"ECDSA", b"RSA")
 )
+DIGESTS = {"sha-256": hashes.SHA256(), "sha-384": hashes.SHA384(), "sha-512": hashes.SHA512()}
+"""By their names in descriptions (RFC 8122 §5)."""
+LIFETIME = timedelta(days=30)
+SLOW_CLOCKS = timedelta(days=1)
 
 
 class Certificate:
     """A key and its self-signed certificate, made at start, never stored."""
 
-    def __init__(self, certificate: RTCCertificate) -> None:
-        self._certificate = certificate
-        self.fingerprint = Fingerprint("sha-256", certificate_digest(certificate._cert, "sha-256"))
+    def __init__(self, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> None:
+        self._key = key
+        self._x509 = _self_signed(key)
+        self.fingerprint = _fingerprint(self._x509, "sha-256")
 
     @classmethod
     def generate(cls) -> Self:
-        return cls(RTCCertificate.generateCertificate())
+        return cls(ec.generate_private_key(ec.SECP256R1()))
 
     @cached_property
     def context(self) -> SSL.Context:
         """Shared by all handshakes of this certificate."""
-        context = self._certificate._create_ssl_context(srtp_profiles=SRTP_PROFILES)
-        context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_QUERY_MTU)
+        context = SSL.Context(SSL.DTLS_METHOD)
+        context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_QUERY_MTU)
+        # There must be a certificate; whose it is, the fingerprint tells and no authority.
+        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
+        context.use_certificate(self._x509)
+        context.use_privatekey(self._key)
         context.set_min_proto_version(DTLS_1_2)
         context.set_max_proto_version(DTLS_1_2)
         context.set_cipher_list(CIPHERS)
@@ -177,8 +188,8 @@ class DtlsSession:
         self._deadline.cancel()
         self._flush()
         certificate = self._ssl.get_peer_certificate(as_cryptography=True)
-        known = [f for f in self._fingerprints if f.algorithm in X509_DIGEST_ALGORITHMS]
-        if not known or any(certificate_digest(certificate, f.algorithm) != f.value for f in known):
+        known = [f for f in self._fingerprints if f.algorithm in DIGESTS]
+        if not known or any(_fingerprint(certificate, f.algorithm) != f for f in known):
             return self._fail("the peer's certificate is not the one its description names")
         profile = PROFILES.get(self._ssl.get_selected_srtp_profile().decode())
         if profile is None:
@@ -246,6 +257,27 @@ class DtlsSession:
             return
         for datagram in datagrams(data):
             self._send(datagram)
+
+
+def _self_signed(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> x509.Certificate:
+    """A certificate that says nothing of us: a random name, valid from yesterday for a month."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, secrets.token_hex(16))])
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - SLOW_CLOCKS)
+        .not_valid_after(now + LIFETIME)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def _fingerprint(certificate: x509.Certificate, algorithm: str) -> Fingerprint:
+    digest = certificate.fingerprint(DIGESTS[algorithm])
+    return Fingerprint(algorithm, digest.hex(":").upper())
 
 
 def datagrams(records: bytes) -> Iterator[bytes]:

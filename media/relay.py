@@ -272,6 +272,8 @@ class RelayLink:
                 lsr, came = self._their_report
                 reports.append(Report(LINK_SSRC, 0, 0, 0, 0, lsr, int((now - came) * 65536)))
             self.send_rtcp(build_sr(SenderReport(LINK_SSRC, _clock64(now), 0, 0, 0, reports)))
+        if self._srtp is not None and self._srtp.counters["too_many_ssrcs"]:
+            self.fail()  # the next keys have room again for all that crosses now
         if self._state != "lost" and now - self._heard_at > SILENCE_S:
             self._state = "lost"
             self._on_state("lost")

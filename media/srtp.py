@@ -1,7 +1,7 @@
 """SRTP and SRTCP (RFC 3711, RFC 7714) on libsrtp through pylibsrtp's binding.
 
 Works in place on the caller's memory. Failures are counted values, never
-exceptions. One of two places that touch private names: of pylibsrtp, its binding
+exceptions. The one place that touches private names: of pylibsrtp, its binding
 (``ffi``, ``lib``) and ``Session._srtp``.
 """
 

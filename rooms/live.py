@@ -133,10 +133,16 @@ class NodeAddress:
 
 @dataclass(frozen=True, kw_only=True)
 class Me:
-    """Who the joiner is in this room and what they may do (command names)."""
+    """Who the joiner is in this room and what they may do (command names).
+
+    Attributes:
+        media: names the session's media connections. Another value than before: they are
+            gone, because the session is at another node or its node was started again.
+    """
 
     identity: Identity
     session: SessionId
+    media: str
     name: str
     role: Role
     rights: list[str]

@@ -25,6 +25,7 @@ from server.http.media_metrics import families
 from server.realtime import sio
 from server.realtime.link import RedisUnreachable
 from server.realtime.service import Realtime
+from server.signalling.nursery import Nursery
 from server.signalling.service import Signalling
 from server.signalling.worker import WorkerStartError
 from server.store import Store, StoreUnavailable
@@ -48,8 +49,11 @@ class StartError(Exception):
         self.exit_code = exit_code
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, nursery: Nursery) -> None:
     """Run the node until SIGTERM or SIGINT; a second signal ends it at once.
+
+    Args:
+        nursery: of the media workers, begun already.
 
     Raises:
         StartError: it cannot start.
@@ -64,7 +68,7 @@ async def serve(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
-    async with running(settings) as app:
+    async with running(settings, nursery) as app:
         node, url = app[keys.SETTINGS].node, app[keys.SETTINGS].public_url
         log.info("open", node=node, url=url)
         await stopping.wait()
@@ -73,11 +77,16 @@ async def serve(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[web.Application]:
+async def running(
+    settings: Settings, nursery: Nursery | None = None
+) -> AsyncIterator[web.Application]:
     """Run the node for the length of the block.
 
     At its end people are sent to other nodes first; then HTTP is closed, then
     the services.
+
+    Args:
+        nursery: of the media workers, if it has begun already.
 
     Raises:
         StartError: something the node needs is away, or a port is taken.
@@ -85,7 +94,7 @@ async def running(settings: Settings) -> AsyncIterator[web.Application]:
     with _listen(settings) as listener:
         if settings.port == 0:
             settings = with_port(settings, listener.getsockname()[1])
-        async with _services(settings) as app:
+        async with _services(settings, nursery) as app:
             runner = web.AppRunner(
                 app,
                 access_log=None,
@@ -116,7 +125,7 @@ async def running(settings: Settings) -> AsyncIterator[web.Application]:
 
 
 @asynccontextmanager
-async def _services(settings: Settings) -> AsyncIterator[web.Application]:
+async def _services(settings: Settings, nursery: Nursery | None) -> AsyncIterator[web.Application]:
     """Start what the application stands on, in order; build it."""
     async with AsyncExitStack() as stack:
         app = application.build(settings)
@@ -135,7 +144,9 @@ async def _services(settings: Settings) -> AsyncIterator[web.Application]:
             realtime = await stack.enter_async_context(
                 Realtime.start(settings, store, redis_url=redis_url)
             )
-            signalling = await stack.enter_async_context(Signalling.start(settings, realtime))
+            signalling = await stack.enter_async_context(
+                Signalling.start(settings, realtime, nursery)
+            )
         except (ValkeyError, RedisUnreachable, StoreUnavailable) as error:
             raise StartError(str(error), EXIT_DEPENDENCY) from error
         except WorkerStartError as error:

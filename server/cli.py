@@ -1,13 +1,13 @@
 """The command line: ``python -m server serve | token | doctor | settings | demo``.
 
-Heavy parts are imported by the command that needs them, so that ``token`` and
-``--help`` answer at once.
+What a command needs is imported by that command, so that ``token`` and ``--help``
+answer at once and ``demo`` starts its nodes at once.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
+import gc
 import importlib.util
 import os
 import re
@@ -17,7 +17,7 @@ import textwrap
 from collections.abc import Callable
 
 from rooms.live import Role, Source
-from server import config, logs, tokens
+from server import config
 
 EXIT_SETTINGS = 2
 
@@ -135,20 +135,40 @@ def _serve(parsed: argparse.Namespace) -> int:
             value = getattr(settings, setting.name)
             print(f"  {setting.variable} = {_shown(setting, value)}")
         return 0
+    import asyncio
+
+    from server import logs
+
     settings = config.load(os.environ)
     logs.configure(settings)
+    return asyncio.run(_node(settings))
 
-    from server.app import StartError, serve
 
+async def _node(settings: config.Settings) -> int:
+    """Run the node: what media workers need loads while the rest of the server does."""
+    from server.signalling.nursery import Nursery
+
+    nursery = Nursery()
     try:
-        asyncio.run(serve(settings))
-    except StartError as error:
-        print(f"Yunhai cannot start: {error}", file=sys.stderr)
-        return error.exit_code
+        await nursery.begin()
+        gc.disable()
+        from server.app import StartError, serve
+
+        gc.freeze()  # what has been imported stays: no collection need look at it, now or later
+        gc.enable()
+        try:
+            await serve(settings, nursery)
+        except StartError as error:
+            print(f"Yunhai cannot start: {error}", file=sys.stderr)
+            return error.exit_code
+    finally:
+        await nursery.close()
     return 0
 
 
 def _token(parsed: argparse.Namespace) -> int:
+    from server import tokens
+
     settings = config.load(os.environ)
     try:
         token = tokens.mint(
@@ -176,6 +196,9 @@ def _token(parsed: argparse.Namespace) -> int:
 
 
 def _doctor(_: argparse.Namespace) -> int:
+    import asyncio
+
+    from server import logs
     from server.doctor import examine
 
     logs.hush()  # the checks say what is wrong themselves

@@ -45,6 +45,8 @@ class Grant:
     Attributes:
         room: the one room it opens, or None.
         any_room: opens every room (operators).
+        may_publish: False only where the token says so: whom a moderator makes more
+            than the viewer they came as may publish then.
         sources: what may be published, or None for everything.
         expires_ms: connecting is refused after this (plus leeway).
         token_id: the token's ``jti``.
@@ -159,7 +161,7 @@ def verify(settings: Settings, token: str, *, now_ms: int | None = None) -> Gran
         any_room=any_room,
         may_create=_flag(video, "roomCreate", False),
         may_list=_flag(video, "roomList", False),
-        may_publish=_flag(video, "canPublish", True) and role is not Role.VIEWER,
+        may_publish=_flag(video, "canPublish", True),
         sources=_sources(video),
         may_subscribe=_flag(video, "canSubscribe", True),
         city=_short(venue, "city", 64),

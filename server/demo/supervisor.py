@@ -16,12 +16,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
-
 from server import config, logs
 from server.valkey import EmbeddedValkey
 
-START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 12.0
 
 NODE_NAMES = ("gz", "sf", "tk")
@@ -40,12 +37,20 @@ class DemoError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DemoNode:
-    """One node of the demo and the environment it runs in."""
+class NodePlan:
+    """One node of the demo and the environment it is to run in."""
 
     name: str
     url: str
     environment: dict[str, str]
+
+
+@dataclass(frozen=True)
+class DemoNode:
+    """One node of the demo, ready or not yet, and its process."""
+
+    plan: NodePlan
+    process: asyncio.subprocess.Process
 
 
 def demo_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -59,7 +64,7 @@ def demo_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {**defaults, **environ}
 
 
-def plan_nodes(count: int, environ: Mapping[str, str], redis_url: str) -> list[DemoNode]:
+def plan_nodes(count: int, environ: Mapping[str, str], redis_url: str) -> list[NodePlan]:
     """Give each node its name, ports and folder; the rest they share.
 
     Node ``i`` listens on ``YUNHAI_PORT`` + i and, after those of the nodes before it, on
@@ -90,7 +95,7 @@ def plan_nodes(count: int, environ: Mapping[str, str], redis_url: str) -> list[D
             "YUNHAI_SECRET": settings.secret,
             "YUNHAI_DATA_DIR": str(settings.data_dir / name),
         }
-        nodes.append(DemoNode(name=name, url=url, environment={**base, **own}))
+        nodes.append(NodePlan(name=name, url=url, environment={**base, **own}))
     return nodes
 
 
@@ -98,8 +103,9 @@ def plan_nodes(count: int, environ: Mapping[str, str], redis_url: str) -> list[D
 async def running_nodes(count: int, environ: Mapping[str, str]) -> AsyncIterator[list[DemoNode]]:
     """Start Valkey (unless ``YUNHAI_REDIS_URL`` names one) and the nodes; stop them afterwards.
 
+    The nodes are still starting when the block begins: ``opening.until_ready``.
+
     Raises:
-        DemoError: a node ended, or was not ready within 30 s.
         server.valkey.ValkeyError: no Valkey.
     """
     async with AsyncExitStack() as stack:
@@ -109,19 +115,16 @@ async def running_nodes(count: int, environ: Mapping[str, str]) -> AsyncIterator
         if redis_url is None:
             valkey = await stack.enter_async_context(EmbeddedValkey.start(settings.data_dir))
             redis_url = valkey.url
-        nodes = plan_nodes(count, environ, redis_url)
-        processes = [
-            await stack.enter_async_context(
-                running_process(
-                    [sys.executable, "-m", "server", "serve"], node.environment, new_session=True
-                )
+        command = [sys.executable, "-m", "server", "serve"]
+        yield [
+            DemoNode(
+                plan,
+                await stack.enter_async_context(
+                    running_process(command, plan.environment, new_session=True)
+                ),
             )
-            for node in nodes
+            for plan in plan_nodes(count, environ, redis_url)
         ]
-        await asyncio.gather(
-            *(_ready(n, p) for n, p in zip(nodes, processes, strict=True)),
-        )
-        yield nodes
 
 
 @asynccontextmanager
@@ -151,25 +154,3 @@ async def running_process(
         except TimeoutError:
             process.kill()
             await process.wait()
-
-
-async def _ready(node: DemoNode, process: asyncio.subprocess.Process) -> None:
-    """Poll ``/readyz``; a node that ends has already said why on the terminal."""
-    deadline = asyncio.get_running_loop().time() + START_TIMEOUT_S
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as http:
-        while True:
-            if process.returncode is not None:
-                raise DemoError(
-                    f"node {node.name} ended with {process.returncode}; its reason is above",
-                    process.returncode,
-                )
-            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-                async with http.get(f"{node.url}/readyz") as answer:
-                    if answer.status == 200:
-                        return
-            if asyncio.get_running_loop().time() > deadline:
-                raise DemoError(
-                    f"node {node.name} is not ready after {START_TIMEOUT_S:.0f} s; "
-                    f"ask {node.url}/readyz what it waits for"
-                )
-            await asyncio.sleep(0.02)

@@ -256,6 +256,8 @@ class Dispatcher:
         continued = session is not None
         if session is None:
             session = await self._presence.open(command.room, connection.grant, "socket")
+        if connection.gone and session.carrier is not None:
+            raise RoomError(Code.NOT_JOINED, "Another connection of yours has this session.")
         connection.session = session
         # From here on events are kept back until the answer is on its way.
         session.hold()
@@ -277,6 +279,7 @@ class Dispatcher:
         me = Me(
             identity=session.identity,
             session=session.id,
+            media=session.media,
             name=person.name,
             role=person.role,
             rights=rights_of(session, person),

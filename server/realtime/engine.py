@@ -87,6 +87,18 @@ class Socket(async_socket.AsyncSocket):  # type: ignore[misc]
         await super().close(wait=False, abort=abort, reason=reason)
         self.queue.put_nowait(None)
 
+    async def _websocket_handler(self, ws: WebSocket) -> None:
+        """Serve a WebSocket; where it replaces polling and fails, polling goes on as before.
+
+        python-engineio would answer every poll at once, with nothing, for ever.
+        """
+        try:
+            await super()._websocket_handler(ws)
+        finally:
+            if self.connected and not self.upgraded:
+                self.upgrading = False
+                self.websocket = None
+
     def abort(self) -> None:
         """Cut the TCP connection: a writer that waits for a client that reads nothing goes on."""
         if self.websocket is not None:

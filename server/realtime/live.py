@@ -39,17 +39,26 @@ BACKLOG = 10_000
 
 RETRY_PAUSE = 0.25
 
+REFUSALS = 4
+"""Times a kept event may be refused by a Redis that does answer, before it is dropped."""
+
 Touched = tuple[str, str, str, str]
 """What an event changes in Redis: kind, key, JSON before and after ("" for absent)."""
 
 
 class LiveRooms:
-    """Fulfils rooms.ports.LiveRooms, and keeps tracks. Owner: Realtime."""
+    """Fulfils rooms.ports.LiveRooms, and keeps tracks. Owner: Realtime.
+
+    Attributes:
+        dropped: kept events that could not be published, for a reason other than
+            an absent Redis; who looks at the room anew finds them in SQL.
+    """
 
     def __init__(self, link: RedisLink, nodes: Nodes, mirrors: Mirrors) -> None:
         self._link = link
         self._nodes = nodes
         self._mirrors = mirrors
+        self.dropped = 0
         self._backlog: deque[tuple[RoomId, Event]] = deque(maxlen=BACKLOG)
         self._waiting = asyncio.Event()
 
@@ -104,6 +113,7 @@ class LiveRooms:
 
     async def publish_waiting_forever(self) -> None:
         """Publish what ``publish`` had to keep, in order."""
+        refusals = 0
         while True:
             await self._waiting.wait()
             while self._backlog:
@@ -114,6 +124,14 @@ class LiveRooms:
                     log.debug("event_waits", room=room, what=event.name, error=error.message)
                     await asyncio.sleep(RETRY_PAUSE)
                     continue
+                except Exception:
+                    refusals += 1
+                    if refusals < REFUSALS:
+                        await asyncio.sleep(RETRY_PAUSE)
+                        continue
+                    self.dropped += 1
+                    log.exception("event_dropped", room=room, what=event.name)
+                refusals = 0
                 self._backlog.popleft()
             self._waiting.clear()
 

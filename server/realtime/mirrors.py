@@ -7,6 +7,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
+from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
@@ -49,7 +50,8 @@ class Mirrors:
         self._scope = scope
         self._mirrors: dict[RoomId, RoomMirror] = {}
         self._uses: defaultdict[RoomId, int] = defaultdict(int)
-        self._locks: defaultdict[RoomId, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # As long as somebody holds or awaits one: rooms that are asked for may not even exist.
+        self._locks: WeakValueDictionary[RoomId, asyncio.Lock] = WeakValueDictionary()
         self._healing: set[RoomId] = set()
         bus.confirmed = self._confirmed
 
@@ -68,7 +70,7 @@ class Mirrors:
         """
         self._uses[room] += 1
         try:
-            async with self._locks[room]:
+            async with self._lock(room):
                 mirror = self._mirrors.get(room)
                 if mirror is None:
                     await self._bus.subscribe(self._channel(room), self._receiver(room))
@@ -87,12 +89,15 @@ class Mirrors:
             self._scope.spawn(self._forget(room))
 
     async def _forget(self, room: RoomId) -> None:
-        async with self._locks[room]:
+        async with self._lock(room):
             if self._uses[room] > 0:
                 return
             self._mirrors.pop(room, None)
             self._uses.pop(room, None)
             await self._bus.unsubscribe(self._channel(room))
+
+    def _lock(self, room: RoomId) -> asyncio.Lock:
+        return self._locks.setdefault(room, asyncio.Lock())
 
     async def load(self, room: RoomId) -> RoomState:
         """Read a room: its card, then the present from Redis at once, then the chat tail.

@@ -96,9 +96,11 @@ class Presence:
         if not grant.opens(room):
             raise RoomError(Code.NOT_FOUND, "There is no such room.")
         mirror = await self._acquire(room, grant)
+        person = mirror.live.participants.get(grant.identity)
+        role = grant.role if person is None else person.role
         session: Session | None = None
         try:
-            await actions.admit(self._stores, mirror.live.room, grant.identity, grant.role, kind)
+            await actions.admit(self._stores, mirror.live.room, grant.identity, role, kind)
             if resumed is not None and (local := self._sessions.get(resumed)) is not None:
                 if not local.closed:
                     mine = local.identity == grant.identity and local.room == room
@@ -110,9 +112,14 @@ class Presence:
             opened = await self._open(fresh, newcomer(grant), mode)
             if opened is None:
                 return None
+            twin = self._sessions.get(session_id)
+            if twin is not None and not twin.closed:
+                return twin  # two sockets resumed it at once
             session = fresh
             self._sessions[session.id] = session
             mirror.sessions[session.id] = session
+            # A removal since the look at the door found nobody here to remove.
+            await actions.admit(self._stores, mirror.live.room, grant.identity, role, kind)
             epoch, seq, former = opened
             if not await mirror.reached(epoch, seq, SEEN):
                 await self._mirrors.catch_up(mirror)

@@ -7,6 +7,7 @@ socket for a blink, and be continued by its client on any node for a while.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -55,6 +56,7 @@ class Session:
 
     Attributes:
         carrier: the client's socket, None while it is away or for encoders.
+        media: names what this node has of its media; nothing of it outlives this object.
         ended: set when nothing of it is left.
         tracks: what it publishes, to be published again should Redis forget.
     """
@@ -74,6 +76,7 @@ class Session:
         self.kind = kind
         self.mirror = mirror
         self.carrier: Carrier | None = None
+        self.media = secrets.token_hex(8)
         self.tracks: dict[TrackId, TrackRecord] = {}
         self.closed = False
         self.ended = asyncio.Event()

@@ -303,9 +303,10 @@ def measure(registry: CollectorRegistry, gate: Gate, realtime: Realtime) -> None
     """Show how much of the real-time core is in use on this node."""
     figures: dict[str, tuple[str, Callable[[], float]]] = {
         "yunhai_realtime_sockets": ("Authenticated sockets.", lambda: len(gate)),
-        "yunhai_realtime_sessions": ("Open sessions.", lambda: len(realtime.sessions)),
         "yunhai_realtime_rooms": ("Rooms with people here.", lambda: len(list(realtime.mirrors))),
         "yunhai_realtime_nodes": ("Living nodes.", lambda: len(realtime.nodes.alive())),
     }
     for name, (what, read) in figures.items():
         Gauge(name, what, registry=registry).set_function(read)
+    dropped = "yunhai_realtime_events_dropped", "Stored events that Redis would not take."
+    Gauge(*dropped, registry=registry).set_function(lambda: realtime.live.dropped)

@@ -227,7 +227,8 @@ class Neighbour:
 
     async def close(self) -> None:
         if self._open is not None:
-            self._open = None
+            # The other half may be open still: these keys are used up all the same.
+            self._lost, self._open = self._open.keys.id, None
             await self._close_link()
 
     async def _step(self) -> None:

@@ -102,10 +102,10 @@ class Nursery:
         Raises:
             NurseryError: there is none to be had.
         """
+        await self.begin()
         async with self._turn:
             if self._orders is None:
-                await self._begin()
-            assert self._orders is not None
+                raise NurseryError("the media nursery ended")
             output, theirs = await _pipe()
             birth = _Birth(output, asyncio.get_running_loop().create_future())
             self._births.append(birth)
@@ -125,7 +125,7 @@ class Nursery:
             raise NurseryError(f"no media worker within {START_TIMEOUT_S:.0f} s") from None
 
     async def close(self) -> None:
-        """End the process, and every worker that is left."""
+        """End the process, and every worker that is left. Twice is fine."""
         if self._orders is not None:
             self._orders.close()
         if self._reading is not None:
@@ -139,6 +139,12 @@ class Nursery:
                 with contextlib.suppress(ProcessLookupError):
                     self._process.kill()
                 await self._process.wait()
+
+    async def begin(self) -> None:
+        """Start the process, if it does not run; it loads while its first worker is prepared for."""
+        async with self._turn:
+            if self._orders is None:
+                await self._begin()
 
     async def _begin(self) -> None:
         ours, theirs = socket.socketpair()

@@ -106,7 +106,8 @@ class Peers:
         """Hold back a track, or let it through, at once if it is this node's.
 
         The node that has it otherwise does so when it hears of the track's
-        ``forced`` (``_follow``), which no lost message can prevent.
+        ``forced`` (``_follow``), which no lost message can prevent. Nor is a track
+        let through that a moderator has muted meanwhile.
 
         Raises:
             RoomError: NOT_FOUND or UNAVAILABLE.
@@ -115,7 +116,7 @@ class Peers:
         record = mirror.records.get(track) if mirror is not None else None
         if record is None:
             raise RoomError(Code.NOT_FOUND, "This track has ended.")
-        if record.node == self._node:
+        if record.node == self._node and (held or not record.track.forced):
             try:
                 await self._workers.links[record.worker].track_hold(track, held)
             except RpcError as error:
@@ -160,16 +161,18 @@ class Peers:
         entry = self._entries.get(session.id)
         if entry is None:
             return
-        if event is None or isinstance(event, TrackPublished | TrackUnpublished | ParticipantLeft):
+        if event is None or isinstance(
+            event, TrackPublished | TrackUpdated | TrackUnpublished | ParticipantLeft
+        ):
             entry.subscriber.wake()
         match event:
             case None:
-                self._review(entry)
+                self._scope.spawn(self._take_back(entry))
                 self._follow(entry)
             case FloorTaken(identity=who) | RoleChanged(identity=who) if who == session.identity:
-                self._review(entry)
+                self._scope.spawn(self._take_back(entry))
             case ParticipantUpdated(participant=person) if person.identity == session.identity:
-                self._review(entry)
+                self._scope.spawn(self._take_back(entry))
             case TrackPublished(track=track) if track.identity == session.identity:
                 self._supersede(entry, session.mirror, track.id)
             case TrackUpdated(track=track) if track.id in entry.publisher.records:
@@ -177,11 +180,8 @@ class Peers:
             case _:
                 pass
 
-    def _review(self, entry: _Entry) -> None:
-        if entry.publisher.records:
-            self._scope.spawn(self._take_back(entry))
-
     async def _take_back(self, entry: _Entry) -> None:
+        """Take back what may not be published any more, also by an offer under way."""
         if await entry.publisher.review() and entry.session.kind == "whip":
             await entry.session.close("left")
 

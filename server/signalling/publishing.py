@@ -246,7 +246,12 @@ class Publisher:
                 worker=link.index,
                 info=info,
             )
-            await self._live.publish_track(record)
+            try:
+                await self._live.publish_track(record)
+            except RoomError as error:
+                if error.code is Code.UNAVAILABLE:  # it may have been stored all the same
+                    self._scope.spawn(self._unpublish_later(track_id))
+                raise
             self.records[track_id] = record
         return [
             self._mirror.live.tracks.get(track_id, self.records[track_id].track)
@@ -307,6 +312,7 @@ class Publisher:
     async def _unpublish(self, tracks: Iterable[TrackId]) -> None:
         for track in list(tracks):
             del self.records[track]
+            self._session.tracks.pop(track, None)
             try:
                 await self._live.unpublish_track(self._session.room, track)
             except RoomError as error:

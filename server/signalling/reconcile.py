@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from media.framing import RpcError
+from rooms.errors import RoomError
 from server.realtime.scope import Scope
 
 log = structlog.get_logger("signalling")
@@ -53,5 +54,8 @@ class Steps:
                         log.warning(
                             "refused by the media worker", what=self._what, cause=str(error)
                         )
+                except RoomError as error:
+                    # Redis is away; whoever owns us says it again.
+                    log.info("not said", what=self._what, cause=error.message)
         finally:
             self._running = False

@@ -13,6 +13,7 @@ from server.realtime.scope import Scope
 from server.realtime.service import Realtime
 from server.signalling.encoders import Encoders
 from server.signalling.media_link import MediaLink
+from server.signalling.nursery import Nursery
 from server.signalling.peers import Peers
 from server.signalling.placement import ROOM_LOAD
 from server.signalling.players import Players
@@ -40,18 +41,24 @@ class Signalling:
     @classmethod
     @asynccontextmanager
     async def start(
-        cls, settings: Settings, realtime: Realtime, *, room_load: int = ROOM_LOAD
+        cls,
+        settings: Settings,
+        realtime: Realtime,
+        nursery: Nursery | None = None,
+        *,
+        room_load: int = ROOM_LOAD,
     ) -> AsyncIterator[Signalling]:
         """Run media workers and everything that steers them for the length of the block.
 
         Args:
+            nursery: of the workers, if it has begun already; ended with them.
             room_load: how much of one room a worker takes, see ``placement``.
 
         Raises:
             MediaPortTakenError: the media port is taken; ``exit_code`` is 3.
             WorkerStartError: the worker did not come up.
         """
-        workers = Workers(settings, room_load=room_load)
+        workers = Workers(settings, nursery or Nursery(), room_load=room_load)
         scope = Scope()
 
         def find_record(room: RoomId, track: TrackId) -> TrackRecord | None:

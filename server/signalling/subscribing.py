@@ -12,17 +12,14 @@ from media.framing import RpcError
 from rooms.commands import MediaAnswer, MediaView
 from rooms.errors import Code, RoomError
 from rooms.ids import TrackId
-from rooms.live import Kind
 from rooms.signals import MediaOffer, ReceivedTrack
 from server.realtime.scope import Scope
 from server.realtime.sessions import Session
 from server.signalling.media_link import NO_RUN, MediaLink, room_error
 from server.signalling.reconcile import Steps
 from server.signalling.relays import Relays
+from server.signalling.wishes import wanted
 from server.signalling.workers import Workers
-
-MAX_TRACKS = 256
-"""What the worker sends to one peer at most; tiles come before voices."""
 
 
 class Subscriber:
@@ -166,7 +163,7 @@ class Subscriber:
         wish = self._wish
         if wish is None or self._closed:
             return
-        wants = self._wants(wish)
+        wants = wanted(wish, self._mirror.live, self._session.identity)
         link = self.link = self._workers.place(self._key, self._session.room)
         self._workers.weigh(self._key, len(wants))
         self._relays.want(self._key, link.index, self._session.room, wants)
@@ -187,25 +184,6 @@ class Subscriber:
             return
         self._applied = wants
         self._tell(offer)
-
-    def _wants(self, wish: MediaView) -> list[rpc.WantedTrack]:
-        """Work out the wish against the room as it is: nobody hears or sees what is not there."""
-        live = self._mirror.live
-        wants: dict[TrackId, rpc.WantedTrack] = {}
-        for tile in wish.tiles:
-            seen = live.tracks.get(tile.track)
-            if seen is not None and seen.kind is Kind.VIDEO:
-                wants[seen.id] = rpc.WantedTrack(
-                    track=seen.id,
-                    group=seen.identity,
-                    max_width=max(0, tile.width),
-                    max_height=max(0, tile.height),
-                )
-        if wish.audio:
-            for track in live.tracks.values():
-                if track.kind is Kind.AUDIO and track.identity != self._session.identity:
-                    wants[track.id] = rpc.WantedTrack(track=track.id, group=track.identity)
-        return list(wants.values())[:MAX_TRACKS]
 
     def _tell(self, offer: rpc.SubscriberOffer) -> None:
         generation = self._base + offer.generation

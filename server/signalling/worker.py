@@ -173,7 +173,12 @@ class MediaWorker:
         return "it does not answer"
 
     async def _start(self) -> None:
-        path = socket_folder(self._settings.data_dir) / f"media-{self.index}.sock"
+        try:
+            path = socket_folder(self._settings.data_dir) / f"media-{self.index}.sock"
+        except OSError as error:
+            raise WorkerStartError(
+                f"no folder for the media worker's socket: {error}; set YUNHAI_DATA_DIR"
+            ) from None
         path.unlink(missing_ok=True)
         accepted: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
         accepted = asyncio.get_running_loop().create_future()

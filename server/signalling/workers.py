@@ -56,15 +56,16 @@ class Workers:
             with everything it held.
 
     Args:
+        nursery: where the workers come from; closed at the end.
         room_load: how much of one room a worker takes, see ``placement``.
     """
 
-    def __init__(self, settings: Settings, *, room_load: int = ROOM_LOAD) -> None:
+    def __init__(self, settings: Settings, nursery: Nursery, *, room_load: int = ROOM_LOAD) -> None:
         self._settings = settings
         self._placement = Placement(room_load)
         self.on_up: list[Callable[[MediaLink], None]] = []
         self.on_down: list[Callable[[MediaLink], None]] = []
-        self._nursery = Nursery()
+        self._nursery = nursery
         self.links = tuple(MediaLink(index) for index in range(settings.media_workers))
         self.processes = tuple(self._process(link) for link in self.links)
 

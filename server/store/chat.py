@@ -34,7 +34,8 @@ class ChatStore:
 
         Raises:
             RoomError: NOT_FOUND, there is no such room; BAD_COMMAND, the text
-                holds a zero character, which PostgreSQL cannot store.
+                holds a zero character, which PostgreSQL cannot store; CONFLICT,
+                the ``command_id`` was another message's.
         """
         if "\0" in text or "\0" in name:
             raise RoomError(Code.BAD_COMMAND, "A message cannot hold the zero character.")
@@ -58,6 +59,11 @@ class ChatStore:
                 )
             )
             if (row := earlier.mappings().one_or_none()) is not None:
+                if row["text"] != text:
+                    raise RoomError(
+                        Code.CONFLICT,
+                        "Another message of yours had this command id; send it with a new one.",
+                    )
                 return _message(row)
             message = Message(
                 id=MessageId(f"m_{secrets.token_hex(16)}"),

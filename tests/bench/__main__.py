@@ -15,7 +15,6 @@ ORDER = ("forward", "join", "chat", "start")
 
 def main(arguments: list[str]) -> int:
     chosen = _parser().parse_args(arguments)
-    sections: list[report.Section] = []
     for name in chosen.measurements or ORDER:
         began = time.monotonic()
         try:
@@ -23,11 +22,9 @@ def main(arguments: list[str]) -> int:
         except report.SkippedError as skipped:
             print(f"\nSkipped {skipped}", flush=True)
             continue
-        sections.append(section)
         print(f"\n{section.text()}\n({time.monotonic() - began:.0f} s)", flush=True)
-    if chosen.write:
-        report.write(sections, ORDER)
-        print(f"\nWritten to {report.PAGE}")
+        if chosen.write:
+            report.write([section], ORDER)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from playwright.async_api import Browser
 from tests.bench.machine import circumstances
 from tests.bench.report import Section, SkippedError, Table, percentiles
 from tests.bench.venue import encoder, open_room, running_nodes, ticket
-from tests.e2e.visitor import NoBrowserError, Visitor, running_browser
+from tests.e2e.visitor import PATIENCE_S, NoBrowserError, Visitor, running_browser
 from tests.nodes import Node
 
 TITLE = "Join: click to first picture"
@@ -27,17 +28,19 @@ STAGE = "stage"
 
 WATCH = """
 (identity) => {
-  const times = (window.__bench = { clicked: null, seen: null });
-  document.addEventListener("click", (event) => {
-    if (times.clicked !== null || !event.target.closest('[data-test="enter"]')) return;
-    times.clicked = performance.now();
-    const poll = setInterval(() => {
-      const video = document.querySelector(`[data-test="tile"][data-identity="${identity}"] video`);
-      if (!video || video.readyState < 2 || !video.videoWidth) return;
-      times.seen = performance.now();
-      clearInterval(poll);
-    }, 10);
-  }, { capture: true });
+  let clicked = null;
+  window.__taken_ms = new Promise((resolve) => {
+    document.addEventListener("click", (event) => {
+      if (clicked !== null || !event.target.closest('[data-test="enter"]')) return;
+      clicked = performance.now();
+      const poll = setInterval(() => {
+        const video = document.querySelector(`[data-test="tile"][data-identity="${identity}"] video`);
+        if (!video || video.readyState < 2 || !video.videoWidth) return;
+        clearInterval(poll);
+        resolve(performance.now() - clicked);
+      }, 10);
+    }, { capture: true });
+  });
 }
 """
 
@@ -78,8 +81,7 @@ async def _join(browser: Browser, folder: Path, node: Node, identity: str) -> fl
         await visitor.test("preview").locator("video").wait_for()
         await visitor.page.evaluate(WATCH, STAGE)
         await visitor.press("enter")
-        await visitor.page.wait_for_function("window.__bench.seen !== null", timeout=20_000)
-        taken_ms = await visitor.page.evaluate("window.__bench.seen - window.__bench.clicked")
-        return float(taken_ms)
+        async with asyncio.timeout(PATIENCE_S):
+            return float(await visitor.page.evaluate("window.__taken_ms"))
     finally:
         await visitor.leave()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import secrets
 import socket
 from collections.abc import Callable
@@ -26,8 +27,8 @@ from media.sdp.parse import ANSWER_BOUNDS, parse
 from media.srtp import SrtpKeys, SrtpSession
 from tests.bench.machine import own_address
 
-RETRY_S = 0.05
-"""As browsers do, for checks and for the first flight of DTLS, which may come too early."""
+RETRY_S, LAST_RETRY_S = 0.05, 1.0
+"""As browsers do, for checks and for the first flight of DTLS, which may come too early; each wait is twice the last."""
 CONSENT_S = 4.0
 SOCKET_BUFFER_BYTES = 1 << 20
 SRTP_PROFILE = b"SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80"
@@ -74,8 +75,8 @@ class Link:
         self._first_flight: list[bytes] = []
         self._answered = False
         self._tie_breaker = secrets.randbits(64)
-        self._transaction = b""
-        self._next_check = 0.0
+        self._transactions: set[bytes] = set()
+        self._next_check = math.inf
         self._session = secrets.randbits(62)
         self._buffer = memoryview(bytearray(2048))
         self._connected: asyncio.Future[None] = self._loop.create_future()
@@ -105,26 +106,22 @@ class Link:
 
     async def connected(self, timeout_s: float = 20.0) -> None:
         """Raises ConnectionError or TimeoutError."""
+        retry_s = RETRY_S
         async with asyncio.timeout(timeout_s):
             while not self._connected.done():
-                self.tick(self._loop.time())
+                await asyncio.wait([self._connected], timeout=retry_s)
+                retry_s = min(2 * retry_s, LAST_RETRY_S)
+                if self.srtp is None:
+                    self._check()
                 if not self._answered:
                     for datagram in self._first_flight:
                         self._send(datagram)
-                await asyncio.wait([self._connected], timeout=RETRY_S)
         self._connected.result()
 
     def tick(self, now: float) -> None:
         """Renews consent when it is time; call it at least once a second."""
-        if now >= self._next_check and self._peer is not None:
-            request, self._transaction = stun.binding_request(
-                local=self._ice,
-                remote=self._peer.remote.ice,
-                tie_breaker=self._tie_breaker,
-                priority=HOST_PRIORITY,
-            )
-            self._next_check = now + (RETRY_S if self.srtp is None else CONSENT_S)
-            self._send(request)
+        if now >= self._next_check:
+            self._check()
 
     def stop_reading(self) -> None:
         """From now on the owner reads the socket and passes on what is no media."""
@@ -138,7 +135,7 @@ class Link:
                 self._dtls.receive(datagram)
         elif stun.is_request(datagram):
             self._answer_check(datagram)
-        elif bytes(datagram[8:20]) == self._transaction:
+        elif bytes(datagram[8:20]) in self._transactions:
             self._checked(datagram)
 
     def send_rtp(self, packet: bytes) -> bool:
@@ -168,7 +165,19 @@ class Link:
         self._peer = peer
         self.sock.connect(peer.addresses[0])
         self._loop.add_reader(self.sock, self._read)
-        self.tick(self._loop.time())
+        self._check()
+
+    def _check(self) -> None:
+        assert self._peer is not None
+        request, transaction = stun.binding_request(
+            local=self._ice,
+            remote=self._peer.remote.ice,
+            tie_breaker=self._tie_breaker,
+            priority=HOST_PRIORITY,
+        )
+        self._transactions.add(transaction)
+        self._next_check = self._loop.time() + CONSENT_S
+        self._send(request)
 
     def _read(self) -> None:
         while True:
@@ -191,7 +200,10 @@ class Link:
     def _checked(self, datagram: memoryview) -> None:
         assert self._peer is not None
         response = stun.read(datagram, self._peer.remote.ice.pwd)
-        if response is None or not stun.is_success(response) or self._dtls is not None:
+        if response is None or not stun.is_success(response):
+            return
+        self._transactions.clear()
+        if self._dtls is not None:
             return
         self._dtls = DtlsSession(
             self._certificate,

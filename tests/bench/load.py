@@ -1,13 +1,15 @@
 """The load on one server: P publishers with S sessions each, all in this process and loop.
 
 Sends on a beat and sweeps the sessions' sockets on a timer instead of waiting on
-them, so that the server is not charged for waking the load.
+them, so that the server is not charged for waking the load. A load that pauses sends
+a frame now and then, so that no server takes its publishers for gone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -24,7 +26,9 @@ SWEEP_S = 0.01
 IDLE_S = 0.1
 JOINS_AT_ONCE = 4
 WARM_S = 1.0
-PATIENCE_S = 0.5
+POLL_S = 0.02
+PATIENCE_POLLS = 100
+BLINK_S = 0.6
 FIRST_PACKET_S = 15.0
 VERIFYING = 2
 
@@ -78,7 +82,8 @@ class Load:
     """Attributes:
     joins_s: from the first word of signalling to the first media packet, of each session.
     session_bytes: by how much each session made the server's memory grow.
-    transit_ns: how long packets of verifying sessions were on their way, all windows together.
+    transit_ns, faults: how long packets of verifying sessions were on their way, and what was wrong with
+        what arrived, all windows together.
     """
 
     def __init__(self, server: Signals, pid: int, shape: Shape) -> None:
@@ -86,6 +91,7 @@ class Load:
         self.joins_s: list[float] = []
         self.session_bytes = 0.0
         self.transit_ns: list[int] = []
+        self.faults: Counter[str] = Counter()
         self._server = server
         self._pid = pid
         self._shape = shape
@@ -99,6 +105,7 @@ class Load:
         self._sending = asyncio.Event()
         self._draining = False
         self._stall_s = 0.0
+        self._blink_due = math.inf
         self._owed = 0  # sent before somebody came in, or lost: not in flight any more
         self._loop = asyncio.get_running_loop()
 
@@ -137,11 +144,6 @@ class Load:
         """The protection profile in use, of sessions."""
         return " and ".join(sorted({viewer.link.profile for viewer in self._viewers}))
 
-    @property
-    def faults(self) -> Counter[str]:
-        """What was wrong with what arrived, all sessions together."""
-        return sum((viewer.faults for viewer in self._viewers), Counter())
-
     async def window(self, seconds: float) -> Window:
         """Send for a while, with nothing in flight before and after."""
         self._resume()
@@ -149,6 +151,7 @@ class Load:
         await self._pause()
         for viewer in self._viewers:
             viewer.transit_ns.clear()
+            viewer.faults.clear()
         gc.collect()
         gc.disable()
         began, sent, got = self._loop.time(), self._expected(), self._received()
@@ -168,6 +171,7 @@ class Load:
         gc.enable()
         for viewer in self._viewers:
             self.transit_ns += viewer.transit_ns
+            self.faults += viewer.faults
         return window
 
     async def _join_viewers(self) -> None:
@@ -177,9 +181,16 @@ class Load:
             for number in numbers:
                 await self._join(self._viewers[number], number % self._shape.publishers)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(JOINS_AT_ONCE):
-                group.create_task(join_some())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(JOINS_AT_ONCE):
+                    group.create_task(join_some())
+        except* (ConnectionError, TimeoutError) as failed:
+            came, all_of_them = len(self.joins_s), len(self._viewers)
+            cause = failed.exceptions[0]
+            raise ConnectionError(
+                f"{self._server.name}: only {came} of {all_of_them} sessions came in: {str(cause) or 'the others had no answer in time'}"
+            ) from cause
 
     async def _join(self, viewer: Viewer, stream: int) -> None:
         came = asyncio.Event()
@@ -202,18 +213,22 @@ class Load:
         self._sending.set()
 
     async def _pause(self) -> None:
-        """Stop sending and wait until all has arrived, or nothing more does."""
+        """Stop sending and wait until all has arrived, or for a while nothing of what is missing."""
         self._sending.clear()
         self._draining = True
-        got, since = -1, self._loop.time()
-        while self._loop.time() < since + PATIENCE_S:
-            if self._received() != got:
-                got, since = self._received(), self._loop.time()
-            elif got == self._expected() - self._owed:
-                break
-            await asyncio.sleep(2 * SWEEP_S)
-        self._owed = self._expected() - self._received()
+        self._blink_due = self._loop.time() + BLINK_S
+        least = missing = self._missing()
+        polls = 0
+        while missing > 0 and polls < PATIENCE_POLLS:
+            await asyncio.sleep(POLL_S)
+            missing = self._missing()
+            polls = 0 if missing < least else polls + 1
+            least = min(least, missing)
+        self._owed += missing
         self._draining = False
+
+    def _missing(self) -> int:
+        return self._expected() - self._owed - self._received()
 
     def _expected(self) -> int:
         return self._shape.sessions * sum(publisher.sent for publisher in self._publishers)
@@ -235,7 +250,12 @@ class Load:
             now = self._loop.time()
             self._stall_s = max(self._stall_s, now - before - interval_s)
             before = now
+            blink = not self._sending.is_set() and now >= self._blink_due
+            if blink:
+                self._blink_due = now + BLINK_S
             for publisher in self._publishers:
                 publisher.tick(now)
+                if blink:
+                    publisher.blink()
             for viewer in self._swept:
                 viewer.sweep(self._stamped if viewer.verifies else self._plain, now)

@@ -21,10 +21,13 @@ PACKETS_PER_FRAME = 4
 AUDIO_PER_S = 50
 VOICE_DBOV = 30
 REPORT_S = 1.0
+LATE_S = 0.1
 
 
 class Signals(Protocol):
     """How a server is told to take or give a stream."""
+
+    name: str
 
     async def publish(self, link: Link, stream: int) -> None: ...
 
@@ -62,7 +65,9 @@ class Publisher:
         self._frame_due = self._sound_due = now + offset_s
 
     def beat(self, now: float) -> float:
-        """Send what is due; returns when something is due next."""
+        """Send what is due; returns when something is due next. What is long overdue is left out."""
+        if now > min(self._frame_due, self._sound_due) + LATE_S:
+            self.resume(now, 0.0)
         while self._frame_due <= now:
             self._frame_due += 1 / FRAMES_PER_S
             self._send_frame()
@@ -70,6 +75,11 @@ class Publisher:
             self._sound_due += 1 / AUDIO_PER_S
             self._send_sound()
         return min(self._frame_due, self._sound_due)
+
+    def blink(self) -> None:
+        """Send a frame and a sound out of turn."""
+        self._send_frame()
+        self._send_sound()
 
     def tick(self, now: float) -> None:
         """Consent and reports, also while paused; call it at least once a second."""

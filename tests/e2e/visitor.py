@@ -85,10 +85,13 @@ class Visitor:
         scheme: Literal["light", "dark"] = "light",
         phone: bool = False,
         script: str = "",
+        to: str = "/",
+        proxy: str | None = None,
     ) -> Visitor:
         """Open the sign-in link of ``token`` on the node at ``url``.
 
         Args:
+            to: the path the link leads to.
             phone: a touch screen; give width and height too.
             script: what each page runs before its own scripts.
         """
@@ -100,13 +103,14 @@ class Visitor:
             color_scheme=scheme,
             has_touch=phone,
             is_mobile=phone,
+            proxy={"server": proxy} if proxy else None,
         )
         if script:
             await context.add_init_script(script)
         page = await context.new_page()
         visitor = cls(context, page, url)
-        await page.goto(f"{url}/enter#token={token}")
-        await page.wait_for_url(f"{url}/")
+        await page.goto(f"{url}/enter#token={token}&next={to}")
+        await page.wait_for_url(url + to)
         return visitor
 
     async def enter(self, room: str, *, press: str = "enter") -> None:

@@ -1,41 +1,17 @@
 """The private names of other packages we lean on. If one of these fails, the package has moved:
-look up the new name, change media/dtls.py or media/srtp.py, and only then the version pinned."""
+look up the new name, change media/srtp.py, and only then the version pinned."""
 
 from __future__ import annotations
 
-import inspect
 import re
 from importlib.metadata import version
 from pathlib import Path
 
-import aiortc.rtcdtlstransport
 import pylibsrtp
-from aiortc import RTCCertificate
-from OpenSSL import SSL
 
 from media import srtp
 
 ROOT = Path(__file__).parents[2]
-
-
-def test_aiortc_certificate_still_makes_the_context_that_dtls_completes() -> None:
-    certificate = RTCCertificate.generateCertificate()
-    parameters = inspect.signature(certificate._create_ssl_context).parameters
-    assert list(parameters) == ["srtp_profiles"], (
-        "media/dtls.py calls RTCCertificate._create_ssl_context(srtp_profiles=...): "
-        "build the SSL context there ourselves if aiortc no longer does"
-    )
-    context = certificate._create_ssl_context(srtp_profiles=aiortc.rtcdtlstransport.SRTP_PROFILES)
-    assert isinstance(context, SSL.Context)
-
-
-def test_aiortc_certificate_still_holds_its_x509() -> None:
-    digest = aiortc.rtcdtlstransport.certificate_digest(
-        RTCCertificate.generateCertificate()._cert, "sha-256"
-    )
-    assert re.fullmatch("([0-9A-F]{2}:){31}[0-9A-F]{2}", digest), (
-        "media/dtls.py reads RTCCertificate._cert for its fingerprint"
-    )
 
 
 def test_pylibsrtp_still_shows_its_binding() -> None:
@@ -61,13 +37,13 @@ def test_libsrtp_status_numbers_mean_what_we_count_them_as() -> None:
 
 def test_versions_are_pinned() -> None:
     project = (ROOT / "pyproject.toml").read_text()
-    for package in ("aiortc", "aioice", "pylibsrtp"):
+    for package in ("aioice", "pylibsrtp"):
         assert f'"{package}=={version(package)}"' in project
 
 
 def test_no_other_module_touches_these_packages() -> None:
     allowed = {
-        "dtls.py": "aiortc|OpenSSL",
+        "dtls.py": "OpenSSL",
         "srtp.py": "pylibsrtp",
         "stun.py": "aioice",
     }

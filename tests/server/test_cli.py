@@ -52,6 +52,26 @@ def test_help_of_every_command_reads_in_a_terminal(
     assert max(map(len, text.splitlines())) <= 100
 
 
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("server.cli", {"asyncio", "jwt", "structlog", "aiohttp", "sqlalchemy"}),
+        ("server.demo.cli", {"jwt", "aiohttp", "sqlalchemy", "av"}),
+        ("server.signalling.worker", {"aiohttp", "sqlalchemy", "redis", "socketio"}),
+        ("media.__main__", {"structlog", "aiortc", "av"}),
+    ],
+)
+def test_what_must_start_at_once_imports_nothing_heavy(module: str, heavy: set[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys, {module}; print(*sys.modules)"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not heavy & set(done.stdout.split())
+
+
 def test_no_command_shows_what_there_is() -> None:
     done = run()
     assert done.returncode == 2

@@ -29,7 +29,7 @@ redis.call('SADD', key('of', node), member)
 redis.call('DEL', key('gone', room, session))
 
 if kind ~= 'whep' then
-  if not former then redis.call('HINCRBY', key('tabs', room), identity, 1) end
+  if not former or former.kind == 'whep' then redis.call('HINCRBY', key('tabs', room), identity, 1) end
   local present = redis.call('HGET', key('people', room), identity)
   if not present then
     if mode ~= 'restore' then offered.joined_ms = now_ms end
@@ -43,7 +43,7 @@ if kind ~= 'whep' then
     redis.call('HSET', key('people', room), identity, cjson.encode(offered))
     redis.call('HSET', key('granted', room), identity, granted)
     publish(room, 'participant.joined', cjson.encode({participant = offered}), '')
-  elseif mode ~= 'restore' then
+  elseif mode ~= 'restore' and kind == 'socket' then -- an encoder changes nobody who is here already
     local person = cjson.decode(present)
     local new_role = redis.call('HGET', key('granted', room), identity) ~= granted
     if new_role or person.name ~= offered.name or person.city ~= offered.city then

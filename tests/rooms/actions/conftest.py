@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from rooms.live import Role
-from tests.server.realtime.venue import HALL, ROOM, Node, grant, running_node
+from tests.server.guests import grant
+from tests.server.realtime.venue import HALL, ROOM, Node, running_node
 
 PEOPLE = {"mod": Role.MODERATOR, "ada": Role.SPEAKER, "lin": Role.MEMBER, "vic": Role.VIEWER}
 

@@ -11,7 +11,8 @@ from rooms.actions.chat import clean
 from rooms.commands import ChatHistory, ChatSend
 from rooms.errors import Code, RoomError
 from rooms.events import ChatPosted
-from tests.server.realtime.venue import Node, until
+from tests.server.guests import until
+from tests.server.realtime.venue import Node
 
 
 async def test_messages_are_numbered_stored_and_told_in_order(node: Node) -> None:

@@ -26,7 +26,8 @@ from rooms.live import Role
 from rooms.permissions import allows
 from rooms.ports import Actor
 from tests.rooms.actions.conftest import PEOPLE
-from tests.server.realtime.venue import HALL, ROOM, Node, grant, until
+from tests.server.guests import grant, until
+from tests.server.realtime.venue import HALL, ROOM, Node
 
 NOBODY, NOTHING = Identity("nobody"), TrackId("t_none")
 
@@ -96,3 +97,13 @@ async def test_a_viewer_may_watch_but_not_encode(node: Node) -> None:
     with pytest.raises(RoomError) as caught:
         await node.enter(viewer, kind="whip")
     assert caught.value.code is Code.FORBIDDEN
+
+
+async def test_who_came_as_a_viewer_may_encode_once_the_room_says_so(node: Node) -> None:
+    viewer = grant("vera", Role.VIEWER)
+    await node.enter(viewer)
+    change = RoleSet(identity=viewer.identity, role=Role.MEMBER)
+    await node.act(actions.set_role, "mod", change)
+    await until(lambda: node.person("vera").role is Role.MEMBER, "the role")
+    encoder = await node.enter(viewer, kind="whip")
+    assert encoder.role is Role.MEMBER

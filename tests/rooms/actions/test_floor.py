@@ -12,7 +12,8 @@ from rooms.errors import Code, RoomError
 from rooms.events import HandRaised
 from rooms.ids import Identity
 from rooms.live import Role
-from tests.server.realtime.venue import Node, until
+from tests.server.guests import until
+from tests.server.realtime.venue import Node
 
 LIN, ADA, MOD, VIC = (Identity(name) for name in ("lin", "ada", "mod", "vic"))
 

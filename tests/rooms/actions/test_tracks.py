@@ -9,7 +9,8 @@ from rooms.commands import FloorGive, FloorTake, TrackForceMute, TrackMute
 from rooms.errors import Code, RoomError
 from rooms.ids import Identity, RoomId, TrackId
 from rooms.live import Track
-from tests.server.realtime.venue import HALL, ROOM, Node, track_of, until
+from tests.server.guests import until
+from tests.server.realtime.venue import HALL, ROOM, Node, track_of
 
 LINS = TrackId("t_lin")
 

@@ -50,6 +50,31 @@ async def test_part_that_is_away_is_named_with_its_cause(tmp_path: Path) -> None
         assert body["parts"] == {"sql": "no route to the database", "redis": "ok"}
 
 
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "told"),
+    [
+        ("0", None, True),
+        ("0", "127.0.0.1", False),
+        ("1", None, True),
+        ("1", "203.0.113.9", False),
+        ("1", "127.0.0.1, 10.0.0.7", False),
+        ("1", "203.0.113.9, ::1", True),
+    ],
+)
+async def test_causes_are_told_to_callers_on_this_machine_alone(
+    tmp_path: Path, proxies: str, forwarded: str | None, told: bool
+) -> None:
+    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+    async with http_client(tmp_path, proxies=proxies) as client:
+        client.app[keys.READINESS].require("sql", sick)
+        client.app[keys.READINESS].require("redis", well)
+        answer = await client.get("/readyz", headers=headers)
+        assert answer.status == 503
+        parts = (await answer.json())["parts"]
+    cause = "no route to the database" if told else "away"
+    assert parts == {"sql": cause, "redis": "ok"}
+
+
 async def test_part_that_says_nothing_does_not_hang_the_probe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,8 +23,9 @@ from rooms.live import Role, Source
 from server import keys, tokens
 from server.http import application
 from server.signalling import endpoints, players
+from tests.server.guests import until
 from tests.server.signalling.media import Receiver, Sender
-from tests.server.signalling.nodes import HALL, ROOM, Node, running_node, until
+from tests.server.signalling.nodes import HALL, ROOM, Node, running_node
 from tests.services import Valkey
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -11,7 +11,7 @@ from server.realtime.delivery import SLICE, Delivery
 from server.realtime.scope import Scope
 from server.realtime.sessions import Session
 from server.realtime.wire import Frame, event_frame
-from tests.server.realtime.venue import until
+from tests.server.guests import until
 
 
 class Listener:

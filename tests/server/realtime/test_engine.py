@@ -7,11 +7,14 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 from engineio import async_socket, packet
 
+from rooms.live import Role
 from server.realtime import engine
-from tests.server.realtime.venue import Node, client, running_node, serving, until
+from tests.server.guests import until
+from tests.server.realtime.venue import Client, Node, client, running_node, serving
 
 
 @pytest.fixture
@@ -56,6 +59,26 @@ async def test_a_client_that_answers_no_ping_is_gone(gz: Node) -> None:
         assert not await socket.check_ping_timeout()
         await until(lambda: len(gz.gate) == 0, "the connection gone")  # type: ignore[arg-type]
         await lin.gone.wait()
+
+
+@pytest.mark.parametrize("said", [[], ["2probe"]])
+async def test_polling_goes_on_when_its_web_socket_is_cut(gz: Node, said: list[str]) -> None:
+    lin = Client()
+    await lin.connect(gz, gz.token("lin", Role.MEMBER), transports=["polling"])
+    sid = lin.socket.eio.sid
+    assert gz.gate is not None
+    socket = gz.gate.eio.sockets[sid]
+    async with (
+        aiohttp.ClientSession() as http,
+        http.ws_connect(f"{gz.url}/socket.io/?EIO=4&transport=websocket&sid={sid}") as upgrade,
+    ):
+        for text in said:
+            await upgrade.send_str(text)
+            assert await upgrade.receive_str() == "3probe"
+        await until(lambda: socket.upgrading, "the upgrade begun")
+    await until(lambda: not socket.upgrading, "the upgrade given up")
+    await lin.join()
+    await lin.socket.disconnect()
 
 
 async def test_an_outbox_knows_its_weight() -> None:

@@ -18,18 +18,18 @@ from rooms.events import ChatPosted, HandRaised
 from rooms.ids import Identity
 from rooms.live import Role
 from server.realtime.link import RedisUnreachable
+from tests.server.guests import grant, until
 from tests.server.realtime.venue import (
+    HALL,
     QUICK,
     ROOM,
     MortalValkey,
     Node,
     client,
-    grant,
     mortal_valkey,
     running_node,
     serving,
     track_of,
-    until,
 )
 
 
@@ -122,6 +122,23 @@ async def test_chat_is_kept_while_redis_is_away_and_delivered_once(
     assert list(dict.fromkeys(texts)) == ["0", "1", "2", "3", "4"]
     await gz.act(actions.raise_hand, "lin")
     await until(lambda: sf.people() == {"lin", "ada"}, "everybody")
+
+
+async def test_an_event_that_redis_refuses_does_not_hold_up_those_behind_it(
+    nodes: tuple[Node, Node], valkey: MortalValkey
+) -> None:
+    gz, sf = nodes
+    for node, who in ((gz, "lin"), (sf, "ada")):
+        await node.enter(grant(who))
+    await gz.enter(grant("lin"), HALL)
+    async with Redis.from_url(valkey.url) as redis:
+        await redis.set(f"{gz.realtime.link.prefix}journal:{HALL}", "no journal")
+    valkey.freeze()
+    await gz.act(actions.send_chat, "lin", ChatSend(text="lost"), "c0", room=HALL)
+    await gz.act(actions.send_chat, "lin", ChatSend(text="kept"), "c1")
+    valkey.thaw()
+    await until(lambda: [m.text for m in sf.live().messages] == ["kept"], "the message behind")
+    assert gz.realtime.live.dropped == 1
 
 
 async def test_readiness_sees_redis_go_and_come(

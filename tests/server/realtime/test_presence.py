@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,17 +17,8 @@ from rooms.live import Role
 from server.realtime.link import FencedError
 from server.realtime.nodes import Nodes
 from server.realtime.sessions import Session
-from tests.server.realtime.venue import (
-    HALL,
-    QUICK,
-    ROOM,
-    Node,
-    cut_off,
-    grant,
-    running_node,
-    track_of,
-    until,
-)
+from tests.server.guests import grant, until
+from tests.server.realtime.venue import HALL, QUICK, ROOM, Node, cut_off, running_node, track_of
 
 
 @pytest.fixture
@@ -106,6 +98,30 @@ async def test_a_new_token_with_another_role_counts_again(gz: Node) -> None:
     assert first.role is Role.MODERATOR
 
 
+async def test_an_encoder_s_token_changes_nobody_who_is_here_already(gz: Node, sf: Node) -> None:
+    tab = await gz.enter(grant("lin", Role.MODERATOR, name="Lin Tao"))
+    encoder = await sf.enter(grant("lin", Role.SPEAKER, name="Camera 2"), kind="whip")
+    assert (gz.person("lin").role, gz.person("lin").name) == (Role.MODERATOR, "Lin Tao")
+    assert encoder.role is Role.MODERATOR
+    await encoder.close("left")
+    await gz.enter(grant("lin", Role.MODERATOR, name="Lin Tao"))
+    assert tab.role is Role.MODERATOR
+
+
+async def test_a_tab_that_continues_a_player_elsewhere_counts_as_one(gz: Node, sf: Node) -> None:
+    await gz.enter(grant("lin"))
+    player = await gz.enter(grant("ada"), kind="whep")
+    other = await sf.enter(grant("ada"))
+    tab = await sf.realtime.sessions.resume(ROOM, grant("ada"), player.id)
+    assert tab is not None
+    await other.close("left")
+    await gz.act(actions.raise_hand, "lin")
+    await until(lambda: sf.person("lin").hand_ms, "the hand, after all that other's end did")
+    assert sf.people() == {"lin", "ada"}
+    await tab.close("left")
+    await until(lambda: gz.people() == {"lin"}, "ada gone with the last tab")
+
+
 async def test_a_killed_node_is_swept_and_its_people_leave_once(gz: Node, sf: Node) -> None:
     await gz.enter(grant("lin"))
     there = await sf.enter(grant("ada"))
@@ -150,6 +166,40 @@ async def test_who_was_removed_while_their_node_was_cut_off_stays_out(gz: Node, 
         await until(lambda: gz.people() == {"mod"}, "both gone")
     await until(lambda: gz.people() == sf.people() == {"mod", "ada"}, "ada back")
     await until(lambda: there.closed, "eve's session ended")
+
+
+async def test_who_is_removed_while_coming_in_does_not_get_in(
+    gz: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A removal between the look at the door and the seat in Redis found nobody to remove."""
+    await gz.enter(grant("mod", Role.MODERATOR))
+    look = gz.store.bans.is_banned
+
+    async def is_banned(room: RoomId, identity: Identity) -> bool:
+        banned = await look(room, identity)
+        if identity == "eve" and not banned:
+            await gz.act(actions.remove, "mod", ParticipantRemove(identity=identity))
+        return banned
+
+    monkeypatch.setattr(gz.store.bans, "is_banned", is_banned)
+    with pytest.raises(RoomError) as caught:
+        await gz.enter(grant("eve"))
+    assert caught.value.code is Code.REMOVED
+    await until(lambda: gz.people() == {"mod"} and len(gz.realtime.sessions) == 1, "eve gone")
+
+
+async def test_two_sockets_that_resume_at_once_share_one_session(gz: Node, sf: Node) -> None:
+    """There were two of the same id, and the end of one was the end of both."""
+    await sf.enter(grant("ada"))
+    session = await gz.enter(grant("lin"))
+    resume = sf.realtime.sessions.resume
+    one, two = await asyncio.gather(
+        resume(ROOM, grant("lin"), session.id), resume(ROOM, grant("lin"), session.id)
+    )
+    assert one is not None
+    assert one is two
+    await one.close("left")
+    await until(lambda: sf.people() == {"ada"} and len(sf.realtime.sessions) == 1, "lin gone")
 
 
 async def test_who_only_watches_is_removed_too(gz: Node, sf: Node) -> None:
@@ -264,3 +314,4 @@ async def test_a_room_that_does_not_exist_cannot_be_entered(gz: Node) -> None:
     assert caught.value.code is Code.NOT_FOUND
     assert await gz.realtime.sessions.resume(ROOM, grant("lin"), SessionId("0" * 32)) is None
     await until(lambda: not list(gz.realtime.mirrors), "no mirror kept")
+    await until(lambda: not gz.realtime.mirrors._locks, "no lock kept")

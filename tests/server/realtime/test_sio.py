@@ -16,18 +16,10 @@ import socketio
 
 from rooms.live import Role
 from server.realtime import sio
+from server.realtime.dispatch import Connection
 from server.realtime.wire import event_frame
-from tests.server.realtime.venue import (
-    HALL,
-    ROOM,
-    Client,
-    Node,
-    client,
-    grant,
-    running_node,
-    serving,
-    until,
-)
+from tests.server.guests import grant, until
+from tests.server.realtime.venue import HALL, ROOM, Client, Node, client, running_node, serving
 
 
 @pytest.fixture
@@ -49,6 +41,7 @@ async def test_joining_gives_a_snapshot_and_then_events(gz: Node) -> None:
         assert first["me"] == {
             "identity": "lin",
             "session": first["me"]["session"],
+            "media": first["me"]["media"],
             "name": "Lin",
             "role": "member",
             "rights": first["me"]["rights"],
@@ -206,6 +199,7 @@ async def test_coming_back_in_time_continues_the_session(gz: Node) -> None:
         assert after["resumed"]
         assert after["live"] is None
         assert after["me"]["session"] == before["me"]["session"]
+        assert after["me"]["media"] == before["me"]["media"]
         assert [m["name"] for m in after["missed"]] == ["chat.posted"]
         assert after["seq"] == last + 1
         assert ada.named("participant.left") == []
@@ -227,6 +221,7 @@ async def test_coming_back_after_the_roster_gave_up_continues_the_session(gz: No
             after = await back.join(resume=resume)
             assert after["resumed"]
             assert after["me"]["session"] == before["me"]["session"]
+            assert after["me"]["media"] != before["me"]["media"], "its media ended with it"
             assert [m["name"] for m in after["missed"]] == [
                 "participant.left",
                 "participant.joined",
@@ -245,6 +240,7 @@ async def test_coming_back_on_another_node_continues_without_a_ghost(gz: Node, s
             after = await back.join(resume=resume)
             assert after["resumed"]
             assert after["me"]["session"] == session.id
+            assert after["me"]["media"] != before["me"]["media"]
             await until(lambda: session.closed, "the session here to end")
             await ada.do("chat.send", text="who is here?")
             await back.event("chat.posted")
@@ -268,6 +264,24 @@ async def test_a_second_socket_takes_the_session_over(gz: Node) -> None:
         await old.gone.wait()
         assert (await new.do("chat.send", text="here"))["message"]["identity"] == "lin"
         assert await gz.realtime.live.people([ROOM]) == {ROOM: 1}
+
+
+async def test_a_socket_that_is_gone_takes_nothing_from_the_one_after_it(gz: Node) -> None:
+    """Its join may come to its turn late, when the client is back by another socket."""
+    async with client(gz, "lin") as lin:
+        joined = await lin.join()
+        session = joined["me"]["session"]
+        assert gz.gate is not None
+        (connection,) = gz.gate._connections.values()
+        late = Connection(gz.gate._dispatcher, connection._pipe, connection.grant)
+        late.gone = True
+        resume = {"session": session, "epoch": joined["epoch"], "seq": joined["seq"]}
+        join = {"id": "late", "data": {"room": ROOM, "resume": resume}}
+        ack = await gz.gate._dispatcher.serve(late, "room.join", join)
+        assert ack["error"]["code"] == "not_joined"
+        await lin.do("chat.send", text="still here")
+        await lin.event("chat.posted")
+        assert not lin.signals
 
 
 async def test_somebody_elses_session_cannot_be_continued(gz: Node) -> None:

@@ -36,12 +36,12 @@ from server.realtime.sessions import Session, SessionKind
 from server.realtime.timings import Timings
 from server.store import Store
 from server.tokens import Grant
+from tests.server.guests import until
 from tests.server.settings import make_settings
 from tests.services import die_with_parent
 
 ROOM = RoomId("lobby")
 HALL = RoomId("hall")
-DEADLINE_S = 15.0
 
 QUICK = Timings(
     session_lease=1.5,
@@ -55,36 +55,6 @@ QUICK = Timings(
     bus_silence=0.5,
 )
 """The product's timings, some ten times shorter."""
-
-
-async def until(condition: Callable[[], object], what: str, timeout_s: float = DEADLINE_S) -> None:
-    """Wait until ``condition`` holds; fail saying what was awaited."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout_s
-    while not condition():
-        assert loop.time() < deadline, f"not within {timeout_s} s: {what}"
-        await asyncio.sleep(0.01)  # a poll, bounded by the deadline
-
-
-def grant(identity: str, role: Role = Role.MEMBER, **changes: Any) -> Grant:
-    """A token's content that opens every room."""
-    values: dict[str, Any] = {
-        "identity": Identity(identity),
-        "name": identity.title(),
-        "role": role,
-        "room": None,
-        "any_room": True,
-        "may_create": False,
-        "may_list": True,
-        "may_publish": True,
-        "sources": None,
-        "may_subscribe": True,
-        "city": "",
-        "synthetic": False,
-        "expires_ms": 1 << 42,
-        "token_id": "",
-    }
-    return Grant(**{**values, **changes})
 
 
 class Media:

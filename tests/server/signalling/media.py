@@ -10,7 +10,8 @@ from typing import Any
 from media.client import MediaClient
 from rooms.commands import MediaAnswer, MediaView, Tile
 from rooms.ids import TrackId
-from tests.server.signalling.nodes import Tab, until
+from tests.server.guests import until
+from tests.server.signalling.nodes import Tab
 
 TICK_S = 0.02
 SIZES = {"q": (320, 180), "h": (640, 360), "f": (1280, 720), "": (1280, 720)}

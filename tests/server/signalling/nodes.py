@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rooms.ids import Identity, RoomId
-from rooms.live import Role, Room, RoomKind, Source
+from rooms.ids import RoomId
+from rooms.live import Room, RoomKind, Source
 from server.config import Settings
 from server.realtime.service import Realtime
 from server.realtime.sessions import Session, SessionKind
@@ -19,41 +18,11 @@ from server.signalling.placement import ROOM_LOAD
 from server.signalling.service import Signalling
 from server.store import Store
 from server.tokens import Grant
+from tests.server.guests import until
 from tests.server.settings import make_settings
 
 ROOM = RoomId("lobby")
 HALL = RoomId("hall")
-DEADLINE_S = 15.0
-
-
-async def until(condition: Callable[[], object], what: str, timeout_s: float = DEADLINE_S) -> None:
-    """Wait until ``condition`` holds; fail saying what was awaited."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout_s
-    while not condition():
-        assert loop.time() < deadline, f"not within {timeout_s} s: {what}"
-        await asyncio.sleep(0.01)  # a poll, bounded by the deadline
-
-
-def grant(identity: str, **changes: Any) -> Grant:
-    """A token's content: a member who may do everything in every room."""
-    values: dict[str, Any] = {
-        "identity": Identity(identity),
-        "name": identity.title(),
-        "role": Role.MEMBER,
-        "room": None,
-        "any_room": True,
-        "may_create": False,
-        "may_list": True,
-        "may_publish": True,
-        "sources": None,
-        "may_subscribe": True,
-        "city": "",
-        "synthetic": False,
-        "expires_ms": 1 << 42,
-        "token_id": "",
-    }
-    return Grant(**{**values, **changes})
 
 
 class Tab:

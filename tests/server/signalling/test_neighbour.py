@@ -256,6 +256,21 @@ async def test_a_closed_link_opens_again_with_other_keys(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("who", ["gz", "sf"])
+async def test_a_link_that_only_one_side_closed_opens_again_with_other_keys(
+    pair: Pair, who: str
+) -> None:
+    """The other node still had its half open, and told the same keys again: numbers began anew."""
+    half = pair.half(NodeId(who))
+    half.wanted = wanted("t1")
+    await pair.look()
+    await half.neighbour.close()
+    await pair.pass_time(2 * REPEAT_S)
+    assert pair.agreed()
+    first, second = half.notes.all_opened
+    assert not {first.tx_key, first.rx_key} & {second.tx_key, second.rx_key}
+
+
+@pytest.mark.parametrize("who", ["gz", "sf"])
 async def test_a_new_worker_never_gets_the_old_keys(pair: Pair, who: str) -> None:
     pair.gz.wanted, pair.sf.wanted = wanted("of-sf"), wanted("of-gz")
     await pair.look()

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ from rooms.errors import Code, RoomError
 from rooms.events import FloorGiven, FloorTaken, TrackUpdated
 from rooms.ids import Identity, TrackId
 from rooms.live import Role, Source, Track
+from server.signalling import wishes
+from tests.server.guests import grant, until
 from tests.server.signalling.media import Follower, Sender
-from tests.server.signalling.nodes import HALL, MICROPHONE_ONLY, ROOM, Node, Tab, grant, until
+from tests.server.signalling.nodes import HALL, MICROPHONE_ONLY, ROOM, Node, Tab
 from tests.services import Valkey
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -183,6 +186,68 @@ async def test_whose_floor_is_taken_is_silent_at_once(node: Node) -> None:
         ).code is Code.FORBIDDEN
 
 
+async def test_whose_floor_is_taken_during_an_offer_is_silent_too(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was published yet when the floor went, so nothing was taken back afterwards."""
+    mel, ann = await node.tab(grant("mel"), HALL), Identity("ann")
+    await node.realtime.live.update(HALL, lambda live: FloorGiven(identity=Identity("mel"), by=ann))
+    await until(lambda: mel.session.floor, "the floor")
+    offer = node.signalling.workers.links[0].publisher_offer
+
+    async def slow_offer(request: Any) -> Any:
+        answer = await offer(request)
+        taken = FloorTaken(identity=Identity("mel"), by=ann)
+        await node.realtime.live.update(HALL, lambda live: taken)
+        await until(lambda: not mel.session.floor, "the floor gone")
+        return answer
+
+    monkeypatch.setattr(node.signalling.workers.links[0], "publisher_offer", slow_offer)
+    with closing(Sender()) as sender:
+        command = MediaPublish(sdp=sender.sdp, tracks=[MIC, CAMERA])
+        await node.signalling.peers.publish(mel.session, command)
+        await mel.signal("media.state", peer="publisher", state="closed")
+        await until(lambda: not tracks_of(node, "mel"), "no tracks of mel")
+
+
+async def test_a_track_published_by_a_call_that_failed_does_not_stay(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis had stored it when the connection broke, and it stayed in the room beside the next."""
+    ann = await node.tab(grant("ann"))
+    publish_track = node.realtime.live.publish_track
+
+    async def fail_late(record: Any) -> None:
+        await publish_track(record)
+        raise RoomError(Code.UNAVAILABLE, "The answer was lost.")
+
+    with closing(Sender(video=False)) as sender:
+        with monkeypatch.context() as patched:
+            patched.setattr(node.realtime.live, "publish_track", fail_late)
+            error = await refused(ann, MediaPublish(sdp=sender.sdp, tracks=[MIC]))
+        assert error.code is Code.UNAVAILABLE
+        (track,) = await publish(ann, sender, MIC)
+        mirror = ann.session.mirror
+        await until(lambda: mirror.live.tracks.keys() == {track.id}, "the second alone")
+
+
+async def test_what_ends_while_redis_is_away_is_not_restored_with_the_session(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Redis that comes back empty is filled from the sessions, and was told of dead tracks."""
+    ann = await node.tab(grant("ann"))
+
+    async def away(*_: object) -> None:
+        raise RoomError(Code.UNAVAILABLE, "Redis is away.")
+
+    with closing(Sender(video=False)) as sender:
+        await publish(ann, sender, MIC)
+        await until(lambda: ann.session.tracks, "the track to be kept")
+        monkeypatch.setattr(node.realtime.live, "unpublish_track", away)
+        await node.signalling.peers.of(ann.session).publisher.end()
+        assert not ann.session.tracks
+
+
 async def test_what_a_moderator_muted_is_held_back_until_lifted(node: Node) -> None:
     ann, bob = await node.tab(grant("ann")), await node.tab(grant("bob"))
     with closing(Sender(video=False)) as sender, closing(Follower(bob)) as follower:
@@ -197,8 +262,6 @@ async def test_what_a_moderator_muted_is_held_back_until_lifted(node: Node) -> N
 
 async def test_a_forced_mute_is_held_back_by_whoever_has_the_track(node: Node) -> None:
     """The moderator's node only says so in the room; this is the other node's part."""
-    from dataclasses import replace
-
     ann, bob = await node.tab(grant("ann")), await node.tab(grant("bob"))
     with closing(Sender(video=False)) as sender, closing(Follower(bob)) as follower:
         (track,) = await publish(ann, sender, MIC)
@@ -208,8 +271,38 @@ async def test_a_forced_mute_is_held_back_by_whoever_has_the_track(node: Node) -
             ROOM, lambda live: TrackUpdated(track=replace(track, muted=True, forced=True))
         )
         await follower.receiver.stops("audio")
+        # An unmute that was said before it comes too late to let anything through.
+        heard = follower.receiver.of("audio")
+        await node.signalling.peers.hold(ROOM, track.id, False)
+        await follower.receiver.stops("audio")
+        assert follower.receiver.of("audio") == heard
         await node.realtime.live.update(ROOM, lambda live: TrackUpdated(track=track))
         await follower.receiver.flows("audio")
+
+
+async def test_who_unmutes_is_heard_though_there_are_more_voices_than_are_sent(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wishes, "MAX_VOICES", 1)
+    ann, bob, cem = [await node.tab(grant(who)) for who in ("ann", "bob", "cem")]
+    muted = OfferedTrack(mid="0", source=Source.MICROPHONE, muted=True)
+    with (
+        closing(Sender(video=False)) as first,
+        closing(Sender(video=False)) as second,
+        closing(Follower(cem)) as follower,
+    ):
+        (of_ann,) = await publish(ann, first, muted)
+        (of_bob,) = await publish(bob, second, MIC)
+        await until(lambda: tracks_of(node, "bob"), "both microphones")
+        await follower.view()
+        offer = await cem.signal("media.offer")
+        assert [t["track"] for t in offer["tracks"]] == [of_bob.id]
+        for track in (replace(of_bob, muted=True), replace(of_ann, muted=False)):
+            await node.realtime.live.update_track(ROOM, track)
+        await until(
+            lambda: [t["track"] for t in cem.named("media.offer")[-1]["tracks"]] == [of_ann.id],
+            "an offer of ann's voice alone",
+        )
 
 
 async def test_holding_what_has_ended_is_refused(node: Node) -> None:

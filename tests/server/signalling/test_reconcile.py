@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from media.framing import RpcError
+from rooms.errors import Code, RoomError
 from server.realtime.scope import Scope
 from server.signalling.reconcile import Steps
 
@@ -54,19 +56,31 @@ async def test_a_wake_during_a_step_makes_another_after_it(scope: Scope) -> None
     assert seen == [1, 2]
 
 
-@pytest.mark.parametrize("code", ["gone", "timeout"])
-async def test_a_refused_step_is_taken_again_at_the_next_wake(scope: Scope, code: str) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        RpcError("gone", "not now"),
+        RpcError("timeout", "not now"),
+        RoomError(Code.UNAVAILABLE, "Redis is away"),
+    ],
+    ids=str,
+)
+async def test_a_refused_step_is_taken_again_at_the_next_wake(
+    scope: Scope, error: Exception
+) -> None:
     taken = 0
 
     async def step() -> None:
         nonlocal taken
         taken += 1
         if taken == 1:
-            raise RpcError(code, "not now")
+            raise error
 
     steps = Steps(scope, "test", step)
-    steps.wake()
-    await scope.drain(1.0)
-    steps.wake()
-    await scope.drain(1.0)
+    with capture_logs() as logs:
+        steps.wake()
+        await scope.drain(1.0)
+        steps.wake()
+        await scope.drain(1.0)
     assert taken == 2
+    assert not [entry for entry in logs if entry["log_level"] == "error"]

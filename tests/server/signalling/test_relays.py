@@ -15,8 +15,9 @@ import pytest_asyncio
 from rooms.events import TrackUpdated
 from rooms.ids import RoomId
 from server.signalling.neighbour import Where
+from tests.server.guests import grant, until
 from tests.server.signalling.media import Follower, Sender
-from tests.server.signalling.nodes import ROOM, Node, grant, running_node, until
+from tests.server.signalling.nodes import ROOM, Node, running_node
 from tests.server.signalling.test_peers import CAMERA, MIC, publish
 from tests.services import Valkey
 

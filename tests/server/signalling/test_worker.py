@@ -15,9 +15,14 @@ import pytest
 from media.framing import RpcError
 from server.signalling.media_link import MediaLink
 from server.signalling.nursery import Nursery
-from server.signalling.worker import EXIT_PORT_TAKEN, MediaPortTakenError, MediaWorker
+from server.signalling.worker import (
+    EXIT_PORT_TAKEN,
+    MediaPortTakenError,
+    MediaWorker,
+    WorkerStartError,
+)
+from tests.server.guests import until
 from tests.server.settings import make_settings
-from tests.server.signalling.nodes import until
 
 
 @asynccontextmanager
@@ -102,3 +107,13 @@ async def test_a_taken_port_is_named_with_the_variable_to_change(tmp_path: Path)
     assert str(port) in str(refused.value)
     assert "YUNHAI_MEDIA_PORT" in str(refused.value)
     assert refused.value.exit_code == EXIT_PORT_TAKEN == 3
+
+
+async def test_a_data_folder_that_cannot_be_used_is_named_with_its_variable(tmp_path: Path) -> None:
+    """With Redis and SQL elsewhere nothing else looks at the folder, so it ended in a traceback."""
+    worker = MediaWorker(
+        make_settings(tmp_path), MediaLink(), Nursery(), on_up=lambda: None, on_down=lambda: None
+    )
+    (tmp_path / "run").write_text("in the way")
+    with pytest.raises(WorkerStartError, match="YUNHAI_DATA_DIR"):
+        await worker.start()

@@ -15,11 +15,13 @@ import pytest_asyncio
 
 from rooms.ids import RoomId
 from rooms.live import Role, Track
+from server.signalling.nursery import Nursery
 from server.signalling.worker import MediaPortTakenError, WorkerStartError
 from server.signalling.workers import Workers
+from tests.server.guests import grant, until
 from tests.server.settings import make_settings
 from tests.server.signalling.media import Follower, Sender
-from tests.server.signalling.nodes import HALL, ROOM, Node, Tab, grant, running_node, until
+from tests.server.signalling.nodes import HALL, ROOM, Node, Tab, running_node
 from tests.server.signalling.test_peers import publish
 from tests.server.signalling.test_relays import seen
 
@@ -268,7 +270,7 @@ async def test_a_taken_port_of_a_worker_yet_to_begin_is_named_at_the_start(tmp_p
         settings = make_settings(
             tmp_path, media_host="127.0.0.1", media_port=str(port - 1), media_workers="2"
         )
-        workers = Workers(settings)
+        workers = Workers(settings, Nursery())
         with pytest.raises(MediaPortTakenError, match=str(port)) as refused:
             async with workers.running():
                 pass

@@ -33,10 +33,19 @@ async def test_numbers_count_per_room_from_one(store: Store) -> None:
 async def test_a_repeated_command_is_answered_with_the_first_message(store: Store) -> None:
     await store.rooms.create(hall())
     first = await say(store, "hello", command_id="c-1")
-    again = await say(store, "hello, changed", command_id="c-1")
-    assert again == first
+    assert await say(store, "hello", command_id="c-1") == first
     assert (await say(store, "next", command_id="c-2")).number == 2
     assert (await say(store, "by another", command_id="c-1", identity=KENJI)).number == 3
+
+
+async def test_another_message_under_a_used_command_id_is_refused_not_lost(store: Store) -> None:
+    """It was answered with the first message, so a client that counts from 1 lost the new one."""
+    await store.rooms.create(hall())
+    first = await say(store, "hello", command_id="c-1")
+    with pytest.raises(RoomError) as caught:
+        await say(store, "something else", command_id="c-1")
+    assert caught.value.code is Code.CONFLICT
+    assert await store.chat.tail(ROOM, 50) == [first]
 
 
 async def test_messages_at_once_are_numbered_without_gaps_and_saved_once(store: Store) -> None:

@@ -9,12 +9,13 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
 
 from server.store import Store, StoreUnavailable
 from server.store.database import make_engine, parse_url
-from server.store.schema import downgrade, migrate
+from server.store.schema import VERSION, downgrade, migrate
 from server.store.tables import metadata
 from tests.server.store.samples import hall, say
 
@@ -44,12 +45,40 @@ async def test_migrations_make_the_tables_that_the_program_declares(database_url
     assert await in_database(database_url, differences) == []
 
 
+def test_the_version_is_that_of_the_newest_migration() -> None:
+    assert ScriptDirectory(str(ROOT / "server/store/migrations")).get_heads() == [VERSION]
+
+
 async def test_a_second_migration_changes_nothing_and_keeps_the_rows(database_url: str) -> None:
     async with Store.open(database_url) as store:
         await store.rooms.create(hall())
         await say(store, "kept")
     async with Store.open(database_url) as store:
         assert [message.text for message in await store.chat.tail(hall().id, 5)] == ["kept"]
+
+
+OPEN_WITHOUT_ALEMBIC = """
+import asyncio, sys
+from server.store import Store
+
+async def main(url):
+    async with Store.open(url) as store:
+        await store.check()
+    sys.exit("alembic" in sys.modules)
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+async def test_a_database_that_needs_no_migration_is_opened_without_alembic(
+    database_url: str,
+) -> None:
+    await migrate(database_url)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", OPEN_WITHOUT_ALEMBIC, database_url, cwd=ROOT
+    )
+    assert await process.wait() == 0
 
 
 async def test_downgrading_takes_every_table_away_and_upgrading_brings_them_back(

@@ -37,7 +37,7 @@ export class Connection {
   /** When the next attempt to reconnect starts, our clock, or 0. */
   readonly nextTry_ms = signal(0);
 
-  /** Called after each join; `same` when the session and its node are those of before. */
+  /** Called after each join; `same` when the session's media connections are those of before. */
   onJoined: (same: boolean) => void = () => {};
   /** Our media stayed behind at another node or with another session; called before what was missed. */
   onMoved: () => void = () => {};
@@ -48,6 +48,7 @@ export class Connection {
   #nodes: NodeList;
   #timeline: Timeline;
   #session = "";
+  #media = "";
   #joinedNode = "";
   #resumable = false;
   #running = false;
@@ -125,7 +126,7 @@ export class Connection {
       if (!this.#running) return;
       const url = this.#nodes.next();
       try {
-        const socket = await this.#open(url);
+        const socket = await this.#open(url, attempt);
         await this.#join(socket, url);
         return;
       } catch (error) {
@@ -156,11 +157,12 @@ export class Connection {
     });
   }
 
-  #open(url: string): Promise<Socket> {
+  #open(url: string, attempt: number): Promise<Socket> {
     const socket = io(url, {
       parser,
       auth: { token: this.token },
-      transports: ["websocket", "polling"],
+      // Some networks open WebSockets and cut them at once: every other attempt begins without one.
+      transports: attempt % 2 === 1 ? ["websocket", "polling"] : ["polling", "websocket"],
       tryAllTransports: true,
       reconnection: false,
       forceNew: true,
@@ -186,6 +188,11 @@ export class Connection {
         clearTimeout(timer);
         reject(new CallError(error.data?.code ?? "offline", error.data?.message ?? error.message));
       });
+      // Closed before it was open: no connect_error tells of that.
+      socket.io.engine.once("close", (why) => {
+        clearTimeout(timer);
+        reject(new CallError("offline", why));
+      });
     });
   }
 
@@ -195,11 +202,12 @@ export class Connection {
     const snapshot = await this.call<Snapshot>("room.join", { room: this.room, protocol: 1, resume });
     if (this.#socket !== socket) throw new CallError("offline", "connection replaced");
     setServerClock(snapshot.now_ms, asked_ms, Date.now());
-    const same = this.#session === snapshot.me.session && this.#joinedNode === url;
+    const same = this.#media === snapshot.me.media;
     if (!same) this.onMoved();
     if (!this.#timeline.start(snapshot)) throw new CallError("conflict", "the answer does not continue what we have");
     this.#resumable = true;
     this.#session = snapshot.me.session;
+    this.#media = snapshot.me.media;
     this.#joinedNode = url;
     this.#nodes.learn(snapshot.nodes.map((node: NodeAddress) => node.url), url);
     this.node.value = snapshot.nodes.find((node) => sameOrigin(node.url, url))?.id ?? "";

@@ -42,6 +42,8 @@ export class Media {
   /** Relays of this deployment for networks that need one; none of anybody else's. */
   iceServers: RTCIceServer[] = [];
   onNotice: (notice: Notice) => void = () => {};
+  /** Whether the room lets this person send that now. */
+  mayPublish: (source: Source) => boolean = () => true;
 
   #joined = false;
   #screenSound: MediaStreamTrack | null = null;
@@ -110,13 +112,25 @@ export class Media {
       if (track.source === "microphone") this.#silence();
       if (track.source === "camera") this.#darken();
     } else if (name === "track.unpublished") {
-      const source = this.publisher.forget(data["id"] as string);
+      const source = this.publisher.sourceOf(data["id"] as string);
+      if (!source) return;
+      // Not taken from us but lost with the media connection: its recovery sends it again.
+      if (this.mayPublish(source) && !this.#sentElsewhere(live, source)) {
+        this.publisher.lost(source);
+        return;
+      }
+      this.publisher.forget(source);
       if (source === "microphone") this.#silence();
       if (source === "camera") this.#darken();
       if (source === "screen") void this.share(false);
     } else if (name === "participant.left") {
       this.recentSpeakers.value = this.recentSpeakers.value.filter((identity) => live.participants[identity]);
     }
+  }
+
+  /** Another tab or device of ours sends this now, so this one does not. */
+  #sentElsewhere(live: Live, source: Source): boolean {
+    return Object.values(live.tracks).some((track) => track.source === source && track.identity === this.connection.me.value?.identity);
   }
 
   setMicrophone(on: boolean): Promise<void> {

@@ -35,6 +35,8 @@ export class Publisher {
   #queue: Promise<unknown> = Promise.resolve();
   /** The lines changed since the last offer. */
   #dirty = false;
+  /** The server's end of this connection is gone; a new one would not know our streams by their old headers. */
+  #stranded = false;
   #recovery = new Recovery((step) => (step === "restart" ? this.#negotiate(true) : this.rebuild()));
 
   constructor(
@@ -68,20 +70,27 @@ export class Publisher {
     if (this.#drop(source)) await this.#negotiate();
   }
 
-  /** The server ended this track (floor taken, role changed): stop without asking. */
-  forget(trackId: string): Source | null {
-    for (const [source, slot] of this.#slots) {
-      if (slot.published?.id === trackId) {
-        this.#drop(source);
-        return source;
-      }
-    }
+  /** What we send under this id of the server's. */
+  sourceOf(trackId: string): Source | null {
+    for (const [source, slot] of this.#slots) if (slot.published?.id === trackId) return source;
     return null;
+  }
+
+  /** The server ended this track (floor taken, role changed): stop without asking. */
+  forget(source: Source): void {
+    this.#drop(source);
+  }
+
+  /** The server lost this track with the connection: the next offer publishes it anew. */
+  lost(source: Source): void {
+    const slot = this.#slots.get(source);
+    if (slot) slot.published = null;
+    this.#dirty = this.#stranded = true;
   }
 
   /** What the server knew of us is gone: its ids mean nothing any more. */
   disown(): void {
-    for (const slot of this.#slots.values()) slot.published = null;
+    for (const source of this.#slots.keys()) this.lost(source);
   }
 
   /** The server's id of what we send as `source`. */
@@ -91,12 +100,16 @@ export class Publisher {
 
   /** Make a new connection for what is sent: after a join elsewhere, or when ICE restarts do not help. */
   async rebuild(): Promise<void> {
+    this.#renew();
+    if (this.#slots.size > 0) await this.#negotiate();
+  }
+
+  #renew(): void {
     const wanted = [...this.#slots].map(([source, { track, muted }]) => ({ source, track, muted }));
     this.#dispose();
     for (const { source, track, muted } of wanted) {
       this.#slots.set(source, { transceiver: this.#addLine(source, track), track, muted, published: null });
     }
-    if (wanted.length > 0) await this.#negotiate();
   }
 
   /** The server says this peer failed. */
@@ -116,6 +129,7 @@ export class Publisher {
 
   #dispose(): void {
     this.#recovery.reset();
+    this.#stranded = false;
     this.#slots.clear();
     this.pc?.close();
     this.pc = null;
@@ -174,6 +188,7 @@ export class Publisher {
   }
 
   async #offer(iceRestart: boolean): Promise<void> {
+    if (this.#stranded) this.#renew();
     const pc = this.pc;
     if (!pc || (!this.#dirty && !iceRestart)) return;
     this.#dirty = false;

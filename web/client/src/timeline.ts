@@ -28,7 +28,6 @@ export class Timeline {
 
   /** Begin (or go on) from a join's answer; returns false when it does not continue what we have. */
   start(snapshot: Snapshot): boolean {
-    const early = [...this.#ahead.values()];
     if (snapshot.live) {
       this.live = snapshot.live;
       this.epoch = snapshot.epoch;
@@ -36,6 +35,8 @@ export class Timeline {
     } else if (!this.live || snapshot.epoch !== this.epoch) {
       return false;
     }
+    // What was held may be from before the room was numbered anew.
+    const early = [...this.#ahead.values()].filter(({ epoch }) => epoch === this.epoch);
     this.#run += 1;
     this.#healing = false;
     this.#ahead.clear();

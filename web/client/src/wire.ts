@@ -71,6 +71,7 @@ export interface NodeAddress {
 export interface Me {
   identity: Identity;
   session: SessionId;
+  media: string;
   name: string;
   role: Role;
   rights: string[];

@@ -11,7 +11,7 @@ const live: Live = {
 };
 
 function snapshot(changes: Partial<Snapshot> = {}): Snapshot {
-  return { me: { identity: "ann", session: "s", name: "Ann", role: "member", rights: [] }, epoch: "e", seq: 10, now_ms: 0, resumed: false, live, missed: [], nodes: [], ...changes };
+  return { me: { identity: "ann", session: "s", media: "m", name: "Ann", role: "member", rights: [] }, epoch: "e", seq: 10, now_ms: 0, resumed: false, live, missed: [], nodes: [], ...changes };
 }
 
 /** Event `seq` raises Ann's hand at that moment, so the state tells which came last. */
@@ -43,6 +43,14 @@ describe("Timeline", () => {
     timeline.receive(event(12));
     timeline.start(snapshot());
     expect(applied).toEqual([11, 12]);
+  });
+
+  it("lets go of held events of an old epoch when the snapshot brings a new one", () => {
+    timeline.receive(event(99, "old"));
+    timeline.receive(event(11));
+    timeline.start(snapshot());
+    expect(host.rejoin).not.toHaveBeenCalled();
+    expect(applied).toEqual([11]);
   });
 
   it("asks once for what a gap missed and then goes on in order", async () => {

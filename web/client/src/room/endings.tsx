@@ -1,5 +1,6 @@
 // Why somebody is not in the room any more, or not yet, and the one thing to do next.
 
+import { useEffect, useRef } from "preact/hooks";
 import type { Ending } from "../connection";
 import { t } from "../i18n";
 import { Logo } from "../ui/icons";
@@ -32,6 +33,9 @@ function tell({ reason }: Ending): Told {
 
 export function EndingScreen({ ending, again }: { ending: Ending; again: () => void }) {
   const told = tell(ending);
+  const heading = useRef<HTMLHeadingElement>(null);
+  // The room around the focus is gone; whoever cannot see hears why.
+  useEffect(() => heading.current?.focus(), [ending.reason]);
   return (
     <div class="page">
       <header class="page-head">
@@ -39,10 +43,10 @@ export function EndingScreen({ ending, again }: { ending: Ending; again: () => v
         <LanguageChoice />
       </header>
       <main class="notice" data-test="ending" data-reason={ending.reason}>
-        <h1>{told.title}</h1>
+        <h1 ref={heading} tabIndex={-1}>{told.title}</h1>
         <p>{told.text}</p>
         <div class="actions start">
-          {told.again && <button type="button" class="button primary" onClick={again} data-test="again" autofocus>{told.again}</button>}
+          {told.again && <button type="button" class="button primary" onClick={again} data-test="again">{told.again}</button>}
           <a class={told.again ? "button" : "button primary"} href="/">{t("Go to the entrance")}</a>
         </div>
       </main>

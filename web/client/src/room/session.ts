@@ -78,6 +78,7 @@ export class Session {
     };
     this.connection.onEvent = (live, envelope) => this.#event(live, envelope);
     this.connection.onSignal = (name, data) => this.media.signal(name, data);
+    this.media.mayPublish = (source) => this.may(`publish.${source}`);
     this.media.onNotice = (notice) => {
       if (notice instanceof DeviceTrouble) {
         // Before the room, trouble stands beside the picture.

@@ -19,8 +19,13 @@ export function Dialog({ title, onClose, children, test, sheet }: Props) {
   const heading = useId();
   useEffect(() => {
     const dialog = element.current!;
+    const before = document.activeElement as HTMLElement | null;
     dialog.showModal();
-    return () => dialog.close();
+    // The element is gone from the page before it can give the focus back itself.
+    return () => {
+      dialog.close();
+      before?.focus();
+    };
   }, []);
   return (
     <dialog
