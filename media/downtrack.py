@@ -1,7 +1,8 @@
 """One track on its way to one subscriber or player: its SSRC, its layer, its repairs.
 
 Decides nothing about bandwidth (``media.downlink`` says which layer) and owns no
-transport. Hot path: ``forward`` copies the packet once, patches it and sends it.
+transport. While a layer is simply followed, its fan sends the packets; what comes
+before, between and again goes through ``forward``.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ import secrets
 from collections.abc import Callable
 from typing import Protocol
 
+from media.burst import Path
 from media.core.extensions import ExtensionIds, Wire
 from media.core.forwarder import Forwarder
 from media.core.nack import Repairs
 from media.core.packet import Packet
 from media.core.rtcp import Report, SenderReport
+from media.core.source import Source
+from media.fan import Sitting
 from media.rpc import Kind, TrackInfo
 from media.sdp import OutgoingLine, OutgoingTrack
+from media.srtp import SrtpSession
 from media.track import Layer, PublishedTrack
 
 _scratch = bytearray(2048)
@@ -42,6 +47,12 @@ class Carrier(Protocol):
     def send_rtp(self) -> Callable[[memoryview], bool]:
         """What protects and sends."""
 
+    def transport_seqs(self, sizes: list[int], now: float) -> int:
+        """Give the first of the next transport-wide numbers, one for each size."""
+
+    def outlet(self) -> tuple[Path, SrtpSession] | None:
+        """Where packets go and what protects them, None if not connected."""
+
     def fail(self, reason: str) -> None:
         """Close the connection: it is beyond help."""
 
@@ -56,6 +67,7 @@ class DownTrack:
         track: what is sent, None while there is nothing.
         ids: header extensions as the receiver numbers them.
         layer: which layer is sent or about to be, None when paused.
+        description: goes along with sender reports (SDES).
     """
 
     def __init__(self, carrier: Carrier, line: OutgoingLine) -> None:
@@ -68,22 +80,24 @@ class DownTrack:
         self.track: PublishedTrack | None = None
         self.layer: Layer | None = None
         self._layers: set[Layer] = set()
+        self._sitting: Sitting | None = None
         self._repairs = Repairs()
         self.can_probe = line.rtx is not None
         self.repaired = 0
+        self.description = b""
         self.forwarder = Forwarder(
             ssrc=line.track.ssrc,
             pt=line.codec.payload_type,
             clock_rate=line.codec.clock_rate,
             keyframes=self.kind == "video",
-            seq=secrets.randbits(15),
-            ts=secrets.randbits(31),
             rtx_ssrc=line.track.rtx_ssrc if line.rtx is not None else 0,
             rtx_pt=line.rtx or 0,
+            rtx_seq=secrets.randbits(15),
         )
 
     def renegotiated(self, line: OutgoingLine) -> None:
         """Take what a later answer settled."""
+        self.stand_up()
         self.mid = line.mid
         self.forwarder.pt = line.codec.payload_type
         self.forwarder.rtx_pt = line.rtx or 0
@@ -111,6 +125,7 @@ class DownTrack:
 
     def aim(self, layer: Layer | None, temporal: int = 7) -> None:
         """Send that layer as soon as it can be, or nothing."""
+        self.stand_up()
         source = layer.source if layer is not None else None
         self.layer = layer if source is not None else None
         self.forwarder.aim(source, temporal)
@@ -147,8 +162,29 @@ class DownTrack:
         size = self.forwarder.write(_scratch, 0, wire, twcc_seq)
         carrier.send_rtp(_view[:size])
 
+    def settle(self, source: Source, newest: int) -> Sitting | None:
+        numbers = self.forwarder.steady(source, newest)
+        outlet = self._carrier.outlet() if numbers is not None else None
+        if numbers is None or outlet is None:
+            return None
+        self._sitting = Sitting(*outlet, numbers, self.forwarder, self._carrier.transport_seqs)
+        return self._sitting
+
+    def stand_up(self) -> None:
+        """Before anything about the forwarding or the connection changes."""
+        if self._sitting is not None:
+            self._sitting = None
+            for layer in self._layers:
+                layer.unseat(self)
+
+    def catch_up(self) -> None:
+        """Before the forwarder is asked or used."""
+        if self._sitting is not None:
+            self._sitting.catch_up()
+
     def resend(self, seqs16: list[int], now: float) -> None:
         """Answer a NACK out of the layers' histories, within the budget."""
+        self.catch_up()
         track = self.track
         if track is None or track.held:
             return
@@ -171,6 +207,7 @@ class DownTrack:
         track, layer = self.track, self.layer
         if track is None or layer is None or layer.source is None or track.held:
             return 0
+        self.catch_up()
         sent = 0
         seq = layer.source.highest or 0
         for back in range(64):
@@ -184,6 +221,10 @@ class DownTrack:
     def _send_again(self, packet: Packet, now: float) -> bool:
         track = self.track
         if track is None or self.forwarder.map(packet) is not None:
+            return False
+        stamped = self.ids.transport_cc or self.ids.abs_send_time
+        if stamped and not self.forwarder.rtx_ssrc:
+            # Another header under the same SRTP index would use a GCM nonce twice (RFC 7714 §8.1).
             return False
         wire = track.translation(self.ids).apply(packet, now)
         twcc_seq = self._carrier.number(len(wire.data), now) if wire.twcc else 0
@@ -204,6 +245,7 @@ class DownTrack:
 
     def sender_report(self, now: float) -> SenderReport | None:
         """Make the report that tells the receiver our clock."""
+        self.catch_up()
         return self.forwarder.sender_report(now) if self.forwarder.packets else None
 
     def broken(self, error: Exception) -> None:
@@ -234,6 +276,7 @@ class DownTrack:
         self._layers = set()
 
     def stats(self) -> dict[str, object]:
+        self.catch_up()
         return {
             "track": self.track.id if self.track is not None else "",
             "mid": self.mid,
@@ -244,9 +287,9 @@ class DownTrack:
         }
 
 
-def outgoing(track_id: str, group: str, info: TrackInfo) -> OutgoingTrack:
-    """Describe a track to be offered, with new SSRCs."""
-    ssrc = secrets.randbits(30) << 1 | 0x80000001
+def outgoing(track_id: str, group: str, info: TrackInfo, ssrc: int = 0) -> OutgoingTrack:
+    """Describe a track to be offered, with this SSRC (odd) or, without one, a new one."""
+    ssrc = ssrc or secrets.randbits(30) << 1 | 0x80000001
     return OutgoingTrack(
         track=track_id,
         stream=group,

@@ -30,6 +30,7 @@ EmptyReply = (
     | rpc.RelaySend
     | rpc.RelayReceive
     | rpc.RelayClose
+    | rpc.RecordingFeed
     | rpc.Ping
 )
 Request = (
@@ -64,6 +65,7 @@ REPLIES: Mapping[type[Request], Any] = {
     rpc.RelaySend: dict[str, Any],
     rpc.RelayReceive: dict[str, Any],
     rpc.RelayClose: dict[str, Any],
+    rpc.RecordingFeed: dict[str, Any],
     rpc.Hello: rpc.WorkerInfo,
     rpc.Ping: dict[str, Any],
     rpc.Stats: dict[str, Any],

@@ -82,7 +82,7 @@ class IceLite:
     def _on_check(
         self, credentials: IceCredentials, datagram: memoryview, address: Address, now: float
     ) -> None:
-        request = stun.read(datagram, credentials.pwd)
+        request = stun.check(datagram, credentials.pwd)
         if request is None:
             self._port.counters["dropped_unauthentic_check"] += 1
             return
@@ -91,7 +91,7 @@ class IceLite:
             return
         if len(self._seen_checks) > MAX_CHECKS_REMEMBERED:
             del self._seen_checks[next(iter(self._seen_checks))]
-        if "ICE-CONTROLLED" in request.attributes:
+        if request.controlled:
             self._port.send(stun.role_conflict(request, credentials.pwd), address)
             return
         if self._outgoing is not None and credentials is self.local:
@@ -102,11 +102,7 @@ class IceLite:
         path.send(stun.success(request, address, credentials.pwd))
         if path is self.path:
             self._path_heard_at = now
-        elif (
-            self.path is None
-            or "USE-CANDIDATE" in request.attributes
-            or now > self._path_heard_at + SILENT_S
-        ):
+        elif self.path is None or request.nominates or now > self._path_heard_at + SILENT_S:
             self.path = path
             self._path_heard_at = now
             self._on_path(path)
@@ -131,7 +127,8 @@ class IceLite:
         never = self.path is None
         self.close()
         self._on_failed(
-            f"no connectivity check arrived within {CONSENT_S:.0f} s: is UDP port {self._port.port}"
+            f"no connectivity check arrived within {CONSENT_S:.0f} s: is {'UDP or TCP' if self._port.tcp else 'UDP'}"
+            f" port {self._port.port}"
             f" open, and are the advertised addresses reachable?"
             if never
             else f"the peer has been silent for {CONSENT_S:.0f} s"

@@ -64,11 +64,13 @@ class Player:
         """
         infos = dict(DEFAULTS)
         groups = dict.fromkeys(DEFAULTS, self.peer)
+        ssrcs = dict.fromkeys(DEFAULTS, 0)
         for want in wants:
             track = self._board.tracks.get(want.track)
             if track is not None:
                 infos[track.kind] = track.info
                 groups[track.kind] = want.group or self.peer
+                ssrcs[track.kind] = track.ssrc
         try:
             offer = parse_sdp(sdp)
             asked = {section.kind for section in offer.sections}
@@ -77,7 +79,7 @@ class Player:
                 local=self.link.transport.local_parameters,
                 candidates=self._port.candidates,
                 tracks={
-                    kind: outgoing(kind, groups[kind], info)
+                    kind: outgoing(kind, groups[kind], info, ssrcs[kind])
                     for kind, info in infos.items()
                     if kind in asked
                 },

@@ -23,7 +23,7 @@ from media.core.outgoing import Outgoing
 from media.core.packet import Packet
 from media.core.rtcp import SenderReport, build_sr
 from media.core.seqmap import extend_seq
-from media.core.source import MAX_DROPOUT
+from media.core.source import MAX_DROPOUT, Source
 from media.track import Layer, PublishedTrack
 
 IDS = ExtensionIds(
@@ -111,6 +111,9 @@ class RelayOutput:
             return
         out = self._streams[layer].place(packet)
         self._link.send_rtp(_view[: out.write(_scratch, 0, wire)])
+
+    def settle(self, source: Source, newest: int) -> None:
+        """Stay: on a link every packet keeps its own number."""
 
     def resend(self, layer: Layer, seqs16: list[int], now: float) -> None:
         """Answer a NACK from the other side out of the layer's history."""

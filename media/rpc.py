@@ -267,6 +267,21 @@ class RelayClose:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecordingFeed:
+    """``recording.feed``: the whole wish of what a recorder gets from this worker. Reply: {}.
+
+    Attributes:
+        recording: id; an empty list of tracks ends it.
+        socket: where the recorder listens. Another one than before begins anew.
+    """
+
+    method: ClassVar[str] = "recording.feed"
+    recording: str
+    socket: str
+    tracks: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Hello:
     """``hello``: first request. Reply: WorkerInfo."""
 
@@ -276,11 +291,15 @@ class Hello:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerInfo:
-    """``addresses``: what the candidates carry, IPv4 and IPv6, without port."""
+    """``addresses``: what the candidates carry, IPv4 and IPv6, without port.
+
+    ``way``: how packets leave at the start (``MediaPort.way``); ``stats`` tells it later.
+    """
 
     pid: int
     port: int
     addresses: list[str]
+    way: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,12 @@ AUTH_FAILED = 7
 REPLAYED = (9, 10)
 """libsrtp's ``srtp_err_status_t``."""
 
+srtp_protect = lib.srtp_protect
+"""Takes a session's ``context``, a packet's pointer and its size's; 0 when all went well."""
+srtp_protect_address = int(ffi.cast("uintptr_t", ffi.addressof(lib, "srtp_protect")))
+"""The same for whoever calls it from C."""
+memmove = ffi.memmove
+
 _CHAR_P = ffi.typeof("char *")
 _ssrc_of = struct.Struct("!I").unpack_from
 
@@ -38,14 +44,15 @@ class Profile:
     libsrtp: int
     key_bytes: int
     salt_bytes: int
+    tag_bytes: int
 
 
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("SRTP_AEAD_AES_128_GCM", Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 16, 12),
-        Profile("SRTP_AEAD_AES_256_GCM", Policy.SRTP_PROFILE_AEAD_AES_256_GCM, 32, 12),
-        Profile("SRTP_AES128_CM_SHA1_80", Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 16, 14),
+        Profile("SRTP_AEAD_AES_128_GCM", Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 16, 12, 16),
+        Profile("SRTP_AEAD_AES_256_GCM", Policy.SRTP_PROFILE_AEAD_AES_256_GCM, 32, 12, 16),
+        Profile("SRTP_AES128_CM_SHA1_80", Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 16, 14, 10),
     )
 }
 """By OpenSSL's names, the best for us first."""
@@ -67,6 +74,8 @@ class SrtpSession:
 
     Attributes:
         profile: name of the protection profile.
+        tag_bytes: by how much a protected RTP packet is longer.
+        context, address: for ``srtp_protect``; good as long as the session.
         counters: ``replayed``, ``unauthentic``, ``malformed``, ``oversized``, ``too_many_ssrcs``.
     """
 
@@ -83,6 +92,7 @@ class SrtpSession:
             ValueError: a key of the wrong length.
         """
         self.profile = keys.profile.name
+        self.tag_bytes = keys.profile.tag_bytes
         self.counters: Counter[str] = Counter() if counters is None else counters
         self._max_ssrcs = max_ssrcs
         self._ssrcs: set[int] = set()
@@ -92,6 +102,8 @@ class SrtpSession:
             _session(keys.profile, keys.rx, Policy.SSRC_ANY_INBOUND),
         )
         self._tx, self._rx = (session._srtp[0] for session in self._sessions)
+        self.context = self._tx
+        self.address = int(ffi.cast("uintptr_t", self._tx))
 
     @classmethod
     def for_relay(cls, tx_key: bytes, rx_key: bytes) -> Self:
@@ -171,6 +183,22 @@ class SrtpSession:
             return None
         self._ssrcs.add(ssrc)
         return bytes(packet[: self._size[0]])
+
+
+class Memory:
+    """Bytes that stay where they are: ``pointer`` for ``srtp_protect``, ``view`` for Python."""
+
+    __slots__ = ("address", "pointer", "view")
+
+    def __init__(self, size_bytes: int) -> None:
+        self.pointer = ffi.new("char[]", size_bytes)
+        self.address = int(ffi.cast("uintptr_t", self.pointer))
+        self.view = memoryview(ffi.buffer(self.pointer))
+
+
+def new_size() -> Any:
+    """Make what ``srtp_protect`` takes a size from, and leaves it in, at index 0."""
+    return ffi.new("int *")
 
 
 def is_rtcp(packet: Buffer) -> bool:

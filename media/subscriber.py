@@ -53,6 +53,7 @@ class Subscriber:
         self._on_change = on_change
         self._wants: dict[str, WantedTrack] = {}
         self._tracks: dict[str, OutgoingTrack] = {}
+        self._used: set[int] = set()
         self._offers = SubscriberOffers()
         self._waiting = False
         self._stale = False
@@ -110,7 +111,9 @@ class Subscriber:
             if track is None:
                 continue
             known = self._tracks.get(track_id)
-            fresh = outgoing(track_id, want.group or track_id, track.info)
+            # A connection never gets an SSRC back that it had (RFC 3711 §8.1: no index twice).
+            ssrc = 0 if track.ssrc in self._used else track.ssrc
+            fresh = outgoing(track_id, want.group or track_id, track.info, ssrc)
             same = known is not None and (known.stream, known.codec, known.fmtp) == (
                 fresh.stream,
                 fresh.codec,
@@ -121,6 +124,7 @@ class Subscriber:
             if tracks.get(track_id) != old:
                 self.link.remove(track_id)
         self._tracks = tracks
+        self._used.update(track.ssrc for track in tracks.values())
         return list(tracks.values())
 
     def _offer(self, *, anew: bool = False) -> SubscriberOffer:
@@ -180,6 +184,7 @@ class Subscriber:
             old, self.link = self.link, self._open()
             old.close()
             self._tracks = {}
+            self._used = set()
             self._offers = SubscriberOffers()
             self.link.want(list(self._wants.values()))
         else:

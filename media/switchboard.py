@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from media.core.speaker import Speakers
 
 if TYPE_CHECKING:
+    from media.downlink import Downlink
     from media.track import Layer, PublishedTrack
 
 
@@ -23,24 +25,33 @@ class Watcher(Protocol):
         """The track appeared or is gone. Must be quick: note it, act later."""
 
 
+def _at_once(call: Callable[[], None]) -> None:
+    call()
+
+
 class Switchboard:
     """The worker's tracks.
 
     Attributes:
         ssrc: our own in RTCP, as a receiver.
         attention: layers with packets missing or a keyframe request waiting.
+        unsettled: downlinks with something to decide or to send on the next beat.
         counters: drops by reason and other events, of the whole worker.
+        defer: calls something when all that has arrived by now was read; at once by default.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, defer: Callable[[Callable[[], None]], None] = _at_once) -> None:
+        self.defer = defer
         self.ssrc = secrets.randbits(32) | 1
         self.tracks: dict[str, PublishedTrack] = {}
         self.attention: set[Layer] = set()
+        self.unsettled: set[Downlink] = set()
         self.counters: Counter[str] = Counter()
         self._watchers: dict[str, set[Watcher]] = {}
         self._speakers: dict[str, Speakers] = {}
         self._voices: Counter[str] = Counter()
         self._relay_ssrc = secrets.randbits(32) & 0xFFFFFFFE
+        self._ssrc = secrets.randbits(31) | 1
 
     def add(self, track: PublishedTrack) -> None:
         self.tracks[track.id] = track
@@ -94,6 +105,11 @@ class Switchboard:
             if room not in self._voices:
                 del self._speakers[room]
         return changed
+
+    def new_ssrc(self) -> int:
+        """Give an odd SSRC below 2**31, never twice; the even one before it is for repairs."""
+        self._ssrc = (self._ssrc + 2) & 0x7FFFFFFF
+        return self._ssrc
 
     def new_relay_ssrc(self) -> int:
         """Give an even SSRC for relay links, never twice; the odd one after it is for repairs."""

@@ -1,8 +1,9 @@
 """A published track as it arrives here, and its fan-out to whoever receives it.
 
 Fed by a publisher's transport or by a relay link alike. Each layer numbers,
-counts and keeps its packets, asks for what is missing and for keyframes, and
-hands every packet to the outputs that follow the layer. Sends nothing itself.
+counts and keeps its packets, asks for what is missing and for keyframes. What came
+in one drain goes on together: through a fan to outputs that need no decision any
+more, packet by packet to the others. Sends nothing itself.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from media.core.layers import LayerState
 from media.core.nack import Losses
 from media.core.packet import Malformed, Packet, unwrap_rtx
 from media.core.rtcp import Report, SenderReport, build_fir, build_nack, build_pli
-from media.core.source import Receipt, Source
+from media.core.run import even_out
+from media.core.source import MAX_DROPOUT, Receipt, Source
+from media.fan import Fan, Sitting
 from media.rpc import Kind, TrackInfo
 from media.switchboard import Switchboard
 
@@ -25,6 +28,8 @@ KEYFRAME_INTERVAL_S = 0.5
 """Requests for keyframes of one layer are at least so far apart."""
 ALIVE_S = 1.0
 """A layer that sent something so recently counts as being sent, whatever its rate."""
+MAX_RUN = 64
+"""Packets that go on together at most, as many as one drain brings."""
 NACKS_PER_PACKET = 256
 """At worst 4 bytes each (RFC 4585 §6.2.1), so the packet stays well below the path's limit."""
 
@@ -56,6 +61,12 @@ class Output(Protocol):
     def forward(self, packet: Packet, wire: Wire, now: float) -> None:
         """Send the packet on, or not. ``wire``: the packet with extensions as in ``ids``."""
 
+    def settle(self, source: Source, newest: int) -> Sitting | None:
+        """Take a seat if all packets after ``newest`` are wanted, under constant numbers.
+
+        It gets them through the fan, no more by ``forward``, until it stands up.
+        """
+
     def broken(self, error: Exception) -> None:
         """It raised while forwarding and gets no more."""
 
@@ -69,11 +80,50 @@ class Output(Protocol):
         """The track was held or let go."""
 
 
+class Group:
+    """The outputs of a layer that number header extensions alike.
+
+    ``outputs`` get its packets one by one, ``seated`` by the fan.
+    """
+
+    __slots__ = ("fan", "outputs", "seated", "translation")
+
+    def __init__(self, translation: Translation) -> None:
+        self.translation = translation
+        self.outputs: list[Output] = []
+        self.seated: dict[Output, Sitting] = {}
+        self.fan = Fan(translation)
+
+    def __contains__(self, output: Output) -> bool:
+        return output in self.seated or output in self.outputs
+
+    def remove(self, output: Output) -> None:
+        sitting = self.seated.pop(output, None)
+        if sitting is not None:
+            sitting.stand()
+        else:
+            # A new list: the old one may be in use further up the stack.
+            self.outputs = [other for other in self.outputs if other is not output]
+
+    def unseat(self, output: Output) -> None:
+        """Hand packets to it one by one again; it stood up or is made to."""
+        sitting = self.seated.pop(output, None)
+        if sitting is not None:
+            sitting.stand()
+            self.outputs = [*self.outputs, output]
+
+    def unseat_all(self) -> None:
+        if self.seated:
+            self.fan.dismiss()
+            self.outputs = [*self.outputs, *self.seated]
+            self.seated = {}
+
+
 class Layer:
     """One encoding of a track.
 
-    Owner: the track. Lifetime: the track's. ``outputs`` are those that get its
-    packets now, grouped by how they number header extensions.
+    Owner: the track. Lifetime: the track's. ``groups`` are those that get its
+    packets now.
     """
 
     def __init__(self, track: PublishedTrack, rid: str, relay_ssrc: int) -> None:
@@ -84,7 +134,9 @@ class Layer:
         self.source: Source | None = None
         self.history = History(VIDEO_PACKETS if track.kind == "video" else AUDIO_PACKETS)
         self.losses: Losses | None = Losses() if track.repairs else None
-        self.groups: list[tuple[Translation, list[Output]]] = []
+        self.groups: list[Group] = []
+        self._pending: list[Packet] = []
+        self._newest = -1
         self.heard_at = float("-inf")
         self.keyframes_asked = 0
         self.nacked = 0
@@ -96,6 +148,10 @@ class Layer:
         """From now on the layer is what this SSRC sends."""
         if self.source is not None and self.source.ssrc == ssrc:
             return
+        self._forward()
+        for group in self.groups:
+            group.unseat_all()
+        self._newest = -1
         track = self.track
         self.source = Source(ssrc, track.clock_rate, track.id, self.rid)
         self.history.clear()
@@ -106,6 +162,9 @@ class Layer:
 
     def unbind(self) -> None:
         """Nothing is known any more of who sends the layer."""
+        self._forward()
+        for group in self.groups:
+            group.unseat_all()
         self.source = None
 
     def receive(self, packet: Packet, now: float) -> None:
@@ -144,15 +203,54 @@ class Layer:
             level = audio_level(packet, track.level_id)
             if level is not None:
                 track.board.voices(track.room).heard(track.id, level[0], now)
-        for translation, outputs in self.groups:
-            wire = translation.apply(packet, now)
-            for output in outputs:
-                try:
+        self._pending.append(packet)
+        if len(self._pending) == 1:
+            track.board.defer(self._forward)
+
+    def _forward(self) -> None:
+        """Hand on what came since the last time."""
+        packets, self._pending = self._pending, []
+        source = self.source
+        if not packets or source is None:
+            return
+        if len(packets) > 1:
+            if len(packets) > MAX_RUN:
+                self._pending, packets = packets[MAX_RUN:], packets[:MAX_RUN]
+            even_out(packets)
+        newest = self._newest
+        plain = newest >= 0
+        for packet in packets:
+            if not 0 < packet.seq - newest <= MAX_DROPOUT or packet.payload == packet.end:
+                plain = False
+            newest = max(newest, packet.seq)
+        self._newest = newest
+        now = packets[-1].arrival
+        for group in tuple(self.groups):
+            # ``send`` refuses what is too long; one by one those are counted.
+            if group.seated and not (plain and group.fan.send(packets, now)):
+                group.unseat_all()
+            if group.outputs:
+                self._decide(group, packets, source, now)
+        if self._pending:
+            self._forward()
+
+    def _decide(self, group: Group, packets: list[Packet], source: Source, now: float) -> None:
+        """Hand packets to the outputs that may not want them all or not as they are."""
+        wires = [group.translation.apply(packet, now) for packet in packets]
+        for output in group.outputs:
+            try:
+                for packet, wire in zip(packets, wires, strict=True):
                     output.forward(packet, wire, now)
-                except Exception as error:
-                    _log.exception("a packet of %s could not be forwarded", track.id)
-                    self.remove(output)
-                    output.broken(error)
+                sitting = output.settle(source, self._newest)
+            except Exception as error:
+                _log.exception("a packet of %s could not be forwarded", self.track.id)
+                self.remove(output)
+                output.broken(error)
+                continue
+            if sitting is not None and output in group.outputs:
+                group.outputs = [other for other in group.outputs if other is not output]
+                group.seated[output] = sitting
+                group.fan.seat(sitting)
 
     def repair(self, packet: Packet, now: float) -> None:
         """Take a packet of the layer's retransmission stream (RFC 4588)."""
@@ -168,23 +266,28 @@ class Layer:
     def add(self, output: Output) -> None:
         """Hand this layer's packets to an output; adding twice is fine."""
         translation = self.track.translation(output.ids)
-        for known, outputs in self.groups:
-            if known is translation:
-                if output not in outputs:
-                    outputs.append(output)
-                return
-        self.groups.append((translation, [output]))
+        for group in self.groups:
+            if group.translation is translation:
+                break
+        else:
+            group = Group(translation)
+            self.groups.append(group)
+        if output not in group:
+            group.outputs = [*group.outputs, output]
 
     def remove(self, output: Output) -> None:
         """Stop that; removing twice is fine."""
         for group in self.groups:
-            if output in group[1]:
-                # A new list: the old one may be in use further up the stack.
-                remaining = [other for other in group[1] if other is not output]
-                self.groups = [g for g in self.groups if g is not group]
-                if remaining:
-                    self.groups.append((group[0], remaining))
+            if output in group:
+                group.remove(output)
+                if not group.outputs and not group.seated:
+                    self.groups = [other for other in self.groups if other is not group]
                 return
+
+    def unseat(self, output: Output) -> None:
+        """Something about a seated output is about to change; others are left as they are."""
+        for group in self.groups:
+            group.unseat(output)
 
     def request_keyframe(self, now: float) -> None:
         """Ask the origin for a keyframe: now, or when the last request is old enough."""
@@ -259,6 +362,7 @@ class PublishedTrack:
     Attributes:
         layers: lowest first.
         outputs: everybody attached, whether they get packets now or not.
+        ssrc: odd; who sends the track on uses it wherever it was not used before.
         held: nothing is forwarded or kept.
         repairs: the origin answers NACK.
         payload_type: as the origin numbers the codec.
@@ -284,6 +388,7 @@ class PublishedTrack:
         self.clock_rate = info.clock_rate
         self.room = room
         self.upstream = upstream
+        self.ssrc = board.new_ssrc()
         self.codec = find_codec(info.codec)
         self.payload_type = payload_type
         self.repairs = repairs
@@ -319,7 +424,9 @@ class PublishedTrack:
         self.level_id = source_ids.audio_level if self.kind == "audio" else 0
         self._translations.clear()
         for layer in self.layers:
-            outputs = [output for _, group in layer.groups for output in group]
+            for group in layer.groups:
+                group.unseat_all()
+            outputs = [output for group in layer.groups for output in group.outputs]
             layer.groups = []
             for output in outputs:
                 layer.add(output)

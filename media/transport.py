@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
+from media.burst import Path as DatagramPath
 from media.dtls import Certificate, DtlsSession, is_dtls
 from media.ice import IceLite
 from media.parameters import DtlsRole, Fingerprint, IceCredentials, TransportParameters
@@ -47,12 +48,14 @@ class Transport:
         on_rtp: Callable[[bytes, float], None],
         on_rtcp: Callable[[bytes, float], None],
         on_state: Callable[[PeerState, str], None],
+        on_moved: Callable[[], None] = lambda: None,
     ) -> None:
         """Args:
         on_rtp, on_rtcp: a decrypted packet and when it came (``loop.time()``).
         on_state: the new state and why, "" when all is well. ``connecting`` is
             reported when the peer's first authenticated check arrives; ``failed``
             and ``closed`` are final, and the port is let go by then.
+        on_moved: ``outlet`` gives another path from now on.
         """
         self.state: PeerState = "connecting"
         self.srtp_profile = ""
@@ -62,6 +65,7 @@ class Transport:
         self._on_rtp = on_rtp
         self._on_rtcp = on_rtcp
         self._on_state = on_state
+        self._on_moved = on_moved
         self._peer: tuple[tuple[Fingerprint, ...], DtlsRole] | None = None
         self._dtls: DtlsSession | None = None
         self._srtp: SrtpSession | None = None
@@ -89,6 +93,13 @@ class Transport:
     def restart_ice(self) -> IceCredentials:
         """New local credentials for the next description; the path in use stays until checked anew."""
         return self._ice.restart()
+
+    def outlet(self) -> tuple[DatagramPath, SrtpSession] | None:
+        """Where runs of datagrams go now and what protects them, None if not connected by UDP."""
+        path, srtp = self._ice.path, self._srtp
+        if srtp is None or not isinstance(path, DatagramPath):
+            return None
+        return path, srtp
 
     def send_rtp(self, packet: Buffer) -> bool:
         """Protects and sends; False (and counted) if not connected or too long."""
@@ -131,6 +142,7 @@ class Transport:
         )
 
     def _on_path(self, path: Path) -> None:
+        self._on_moved()
         if self._dtls is None and self.state == "connecting":
             self._on_state("connecting", "")
             self._start_dtls()

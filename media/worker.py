@@ -14,8 +14,9 @@ from collections.abc import Callable
 from typing import Literal, TypeVar
 
 from media import rpc
-from media.downlink import BEAT_S
+from media.downlink import BEAT_S, Downlink
 from media.dtls import Certificate
+from media.feed import Feed
 from media.framing import Notice, Request, RpcError
 from media.player import Player
 from media.publisher import Publisher
@@ -49,9 +50,10 @@ class Worker:
         self._notify = notify
         self._loop = asyncio.get_running_loop()
         self._certificate = Certificate.generate()
-        self._board = Switchboard()
+        self._board = Switchboard(port.after_drain)
         self._peers: dict[str, Peer] = {}
         self._links: dict[str, RelayLink] = {}
+        self._feeds: dict[str, Feed] = {}
         self._changed: dict[str, Subscriber] = {}
         self._renewal: asyncio.Handle | None = None
         self._beats = 0
@@ -70,7 +72,10 @@ class Worker:
         match request:
             case rpc.Hello():
                 return rpc.WorkerInfo(
-                    pid=os.getpid(), port=self._port.port, addresses=list(self._port.addresses)
+                    pid=os.getpid(),
+                    port=self._port.port,
+                    addresses=list(self._port.addresses),
+                    way=self._port.way,
                 )
             case rpc.PublisherOffer():
                 return self._publish(request)
@@ -104,6 +109,8 @@ class Worker:
                 link = self._links.pop(request.link, None)
                 if link is not None:
                     link.close()
+            case rpc.RecordingFeed():
+                self._feed(request)
             case rpc.Stats():
                 return self._stats()
         return {}
@@ -251,6 +258,24 @@ class Worker:
             raise RpcError("unknown_link", f"no relay link {name[:64]}")
         return link
 
+    # Recordings.
+
+    def _feed(self, request: rpc.RecordingFeed) -> None:
+        name = request.recording
+        feed = self._feeds.get(name)
+        if feed is not None and (not request.tracks or not feed.leads_to(request.socket)):
+            del self._feeds[name]
+            feed.close()
+            feed = None
+        if not request.tracks:
+            return
+        if feed is None:
+            try:
+                feed = self._feeds[name] = Feed(self._board, request.socket)
+            except OSError as error:
+                raise RpcError("bad_request", f"no recorder listens: {error}") from error
+        feed.set(request.tracks)
+
     # Time.
 
     def _beat(self) -> None:
@@ -265,28 +290,47 @@ class Worker:
             except Exception:
                 _log.exception("a layer of %s cannot be looked after", layer.track.id)
             attention.discard(layer)
+        for link in tuple(self._board.unsettled):
+            try:
+                if link.attend(now):
+                    continue
+            except Exception:
+                self._give_up(self._name_of(link))
+            self._board.unsettled.discard(link)
         self._beats += 1
-        tick = self._beats % BEATS_PER_TICK == 0
+        if self._beats % BEATS_PER_TICK == 0:
+            self._tick(now)
+
+    def _name_of(self, link: Downlink) -> str:
+        return next(
+            name
+            for name, peer in self._peers.items()
+            if not isinstance(peer, Publisher) and peer.link is link
+        )
+
+    def _tick(self, now: float) -> None:
         for name, peer in tuple(self._peers.items()):
             try:
                 if isinstance(peer, Publisher):
-                    if tick:
-                        peer.tick(now)
+                    peer.tick(now)
                 else:
-                    peer.link.attend(now)
-                    if tick:
-                        peer.link.tick(now)
+                    peer.link.tick(now)
             except Exception:
                 self._give_up(name)
-        if tick:
-            for name, link in tuple(self._links.items()):
-                try:
-                    link.tick(now)
-                except Exception:
-                    _log.exception("relay link %s is broken", name)
-                    link.fail()
-            for room, tracks in self._board.update_speakers(now):
-                self._notify(rpc.SpeakersNotice(room=room, tracks=tracks))
+        for name, link in tuple(self._links.items()):
+            try:
+                link.tick(now)
+            except Exception:
+                _log.exception("relay link %s is broken", name)
+                link.fail()
+        for name, feed in tuple(self._feeds.items()):
+            try:
+                feed.tick(now)
+            except Exception:
+                _log.exception("the feed of recording %s is broken", name)
+                self._feeds.pop(name).close()
+        for room, tracks in self._board.update_speakers(now):
+            self._notify(rpc.SpeakersNotice(room=room, tracks=tracks))
 
     def _stats(self) -> dict[str, object]:
         late_s, self._late_s = self._late_s, 0.0
@@ -299,10 +343,12 @@ class Worker:
         return {
             "uptime_s": self._loop.time() - self._started_at,
             "late_s": late_s,
+            "way": self._port.way,
             "port": dict(self._port.counters),
             "worker": dict(self._board.counters),
             "tracks": {track.id: track.stats() for track in self._board.tracks.values()},
             "links": {name: link.stats() for name, link in self._links.items()},
+            "recordings": {name: feed.stats() for name, feed in self._feeds.items()},
             **peers,
         }
 
@@ -317,3 +363,6 @@ class Worker:
         for link in self._links.values():
             link.close()
         self._links.clear()
+        for feed in self._feeds.values():
+            feed.close()
+        self._feeds.clear()

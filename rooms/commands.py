@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 from rooms.ids import Identity, RoomId, SessionId, TrackId
-from rooms.live import Role, Source
+from rooms.live import RecordingScope, Role, Source
 
 MAX_CHAT = 2_000
 """Characters in one chat message."""
@@ -207,6 +207,29 @@ class MediaRestart:
     anew: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class RecordingStart:
+    """Moderator: record the room from now on. Error ``conflict`` while one runs."""
+
+    name: ClassVar[str] = "recording.start"
+    scope: RecordingScope
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingStop:
+    """Moderator: end the recording that runs. Without one, nothing happens."""
+
+    name: ClassVar[str] = "recording.stop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingConsent:
+    """Say whether one may be recorded; it can be said again at any time."""
+
+    name: ClassVar[str] = "recording.consent"
+    given: bool
+
+
 Command = (
     RoomJoin
     | RoomLeave
@@ -226,6 +249,9 @@ Command = (
     | MediaView
     | MediaAnswer
     | MediaRestart
+    | RecordingStart
+    | RecordingStop
+    | RecordingConsent
 )
 
 COMMANDS: dict[str, type[Command]] = {
@@ -249,5 +275,8 @@ COMMANDS: dict[str, type[Command]] = {
         MediaView,
         MediaAnswer,
         MediaRestart,
+        RecordingStart,
+        RecordingStop,
+        RecordingConsent,
     )
 }

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from rooms.ids import Identity, TrackId
-from rooms.live import Live, Message, Participant, Role, Room, Track
+from rooms.ids import Identity, RecordingId, TrackId
+from rooms.live import Live, Message, Participant, Recording, Role, Room, Track
 
 CHAT_TAIL = 50
 """Messages kept in ``Live.messages``; older ones are paged from SQL."""
@@ -114,6 +114,45 @@ class ChatPosted:
     message: Message
 
 
+@dataclass(frozen=True, kw_only=True)
+class RecordingStarted:
+    """A recording runs from now on. Everybody is asked anew: earlier answers are void."""
+
+    name: ClassVar[str] = "recording.started"
+    recording: Recording
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingStopped:
+    """A moderator ended it; what it holds is complete."""
+
+    name: ClassVar[str] = "recording.stopped"
+    id: RecordingId
+    by: Identity
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingFailed:
+    """It ended by itself; what was written until then plays.
+
+    Attributes:
+        reason: ``disk_full``, ``recorder_failed`` or ``node_lost``.
+    """
+
+    name: ClassVar[str] = "recording.failed"
+    id: RecordingId
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingAnswered:
+    """A person allowed that they are recorded, or did not (any more)."""
+
+    name: ClassVar[str] = "recording.answered"
+    identity: Identity
+    given: bool
+
+
 Event = (
     RoomUpdated
     | ParticipantJoined
@@ -129,6 +168,10 @@ Event = (
     | TrackUpdated
     | TrackUnpublished
     | ChatPosted
+    | RecordingStarted
+    | RecordingStopped
+    | RecordingFailed
+    | RecordingAnswered
 )
 
 EVENTS: dict[str, type[Event]] = {
@@ -148,6 +191,10 @@ EVENTS: dict[str, type[Event]] = {
         TrackUpdated,
         TrackUnpublished,
         ChatPosted,
+        RecordingStarted,
+        RecordingStopped,
+        RecordingFailed,
+        RecordingAnswered,
     )
 }
 
@@ -186,6 +233,18 @@ def apply(live: Live, event: Event) -> Live:
             return replace(live, tracks={k: v for k, v in live.tracks.items() if k != track_id})
         case ChatPosted(message=message):
             return _chat(live, message)
+        case RecordingStarted(recording=recording):
+            unasked = {
+                k: replace(person, recording_consent=None)
+                for k, person in live.participants.items()
+            }
+            return replace(live, recording=recording, participants=unasked)
+        case RecordingStopped(id=recording_id) | RecordingFailed(id=recording_id):
+            if live.recording is None or live.recording.id != recording_id:
+                return live
+            return replace(live, recording=None)
+        case RecordingAnswered(identity=identity, given=given):
+            return _person(live, identity, recording_consent=given)
 
 
 def _person(live: Live, identity: Identity, **changes: Any) -> Live:

@@ -22,6 +22,9 @@ NodeId = NewType("NodeId", str)
 
 MessageId = NewType("MessageId", str)
 
+RecordingId = NewType("RecordingId", str)
+"""One recording, and the name of its folder: ``r_``, 12 hex digits of time, 16 random ones."""
+
 _ROOM = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rooms.ids import Identity, MessageId, NodeId, RoomId, SessionId, TrackId
+from rooms.ids import Identity, MessageId, NodeId, RecordingId, RoomId, SessionId, TrackId
 
 
 class RoomKind(StrEnum):
@@ -43,6 +43,13 @@ class Kind(StrEnum):
     VIDEO = "video"
 
 
+class RecordingScope(StrEnum):
+    """What a recording holds: what is on stage, or everybody in files of their own."""
+
+    PROGRAM = "program"
+    PARTICIPANTS = "participants"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Room:
     """A room as people see it.
@@ -70,6 +77,8 @@ class Participant:
         floor: a moderator gave this person the floor (may publish).
         city: where they are, as their token says, or "".
         synthetic: a demo participant, shown as such.
+        recording_consent: their answer to the recording that runs (or comes next): None
+            until they gave one. Without a yes nothing of them is recorded.
     """
 
     identity: Identity
@@ -80,6 +89,7 @@ class Participant:
     hand_ms: int | None
     floor: bool
     synthetic: bool
+    recording_consent: bool | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,13 +123,34 @@ class Message:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Recording:
+    """A recording that runs.
+
+    Attributes:
+        by: who started it.
+        node: where it is written.
+    """
+
+    id: RecordingId
+    scope: RecordingScope
+    by: Identity
+    started_ms: int
+    node: NodeId
+
+
+@dataclass(frozen=True, kw_only=True)
 class Live:
-    """The room's present: the part of the snapshot that events change."""
+    """The room's present: the part of the snapshot that events change.
+
+    Attributes:
+        recording: the one that runs, or None: then nothing is recorded.
+    """
 
     room: Room
     participants: dict[Identity, Participant]
     tracks: dict[TrackId, Track]
     stage: Identity | None
+    recording: Recording | None
     messages: tuple[Message, ...]
 
 

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from rooms.commands import MediaAnswer, MediaPublish, MediaRestart, MediaView
 from rooms.events import Event
 from rooms.ids import Identity, RoomId, SessionId, TrackId
-from rooms.live import Live, Message, Room
+from rooms.live import Live, Message, Recording, RecordingScope, Room
 
 Rule = Callable[[Live], Event | None]
 """Decides on a room as it is: the event that should happen, None for nothing, or RoomError.
@@ -96,6 +96,25 @@ class TrackHolder(Protocol):
         """Hold back (or let through) a track's media at the node that has it."""
 
 
+class Recorder(Protocol):
+    """Recordings as they begin; what runs is ended by its event, wherever it is written."""
+
+    async def prepare(
+        self, room: RoomId, scope: RecordingScope, by: Identity, at_ms: int
+    ) -> Recording:
+        """Get everything ready to record at this node, without recording anything.
+
+        Raises:
+            RoomError: UNAVAILABLE, the disk is full or the recorder does not start.
+        """
+
+    async def begin(self, room: RoomId, recording: Recording) -> None:
+        """Record: the room was told."""
+
+    async def discard(self, room: RoomId, recording: Recording) -> None:
+        """Undo ``prepare``: the room was not told."""
+
+
 S = TypeVar("S", contravariant=True)
 
 
@@ -122,6 +141,7 @@ class Ports:
     live: LiveRooms
     stores: Stores
     tracks: TrackHolder
+    recorder: Recorder
     clock: Clock
 
 

@@ -25,6 +25,7 @@ from server.http.media_metrics import families
 from server.realtime import sio
 from server.realtime.link import RedisUnreachable
 from server.realtime.service import Realtime
+from server.recording.recordings import Recordings
 from server.signalling.nursery import Nursery
 from server.signalling.service import Signalling
 from server.signalling.worker import WorkerStartError
@@ -102,7 +103,13 @@ async def running(
                 auto_decompress=False,  # a compressed body could grow without bound
                 shutdown_timeout=STOP_TIMEOUT_S,
             )
-            gate = sio.attach(app, settings, app[keys.REALTIME], app[keys.SIGNALLING].peers)
+            gate = sio.attach(
+                app,
+                settings,
+                app[keys.REALTIME],
+                app[keys.SIGNALLING].peers,
+                app[keys.RECORDINGS],
+            )
             try:
                 async with gate as sockets:
                     app[keys.METRICS].watch(
@@ -147,6 +154,9 @@ async def _services(settings: Settings, nursery: Nursery | None) -> AsyncIterato
             signalling = await stack.enter_async_context(
                 Signalling.start(settings, realtime, nursery)
             )
+            recordings = await stack.enter_async_context(
+                Recordings.start(settings, realtime, store, signalling.workers, signalling.relays)
+            )
         except (ValkeyError, RedisUnreachable, StoreUnavailable) as error:
             raise StartError(str(error), EXIT_DEPENDENCY) from error
         except WorkerStartError as error:
@@ -154,6 +164,7 @@ async def _services(settings: Settings, nursery: Nursery | None) -> AsyncIterato
         app[keys.STORE] = store
         app[keys.REALTIME] = realtime
         app[keys.SIGNALLING] = signalling
+        app[keys.RECORDINGS] = recordings
 
         async def media_figures() -> Iterable[Metric]:
             return families(await signalling.workers.figures())
@@ -166,6 +177,7 @@ async def _services(settings: Settings, nursery: Nursery | None) -> AsyncIterato
         watch(
             "yunhai_sessions", "People's windows and encoders here.", lambda: len(realtime.sessions)
         )
+        watch("yunhai_recordings", "Recordings this node writes now.", lambda: len(recordings))
         watch("yunhai_redis_up", "1 while Redis answers.", lambda: realtime.link.up)
         yield app
 

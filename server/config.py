@@ -45,6 +45,7 @@ class Settings:
         public_url: where people reach this node, without trailing slash.
         redis_url: None means the node runs a Valkey of its own.
         origins: web origins whose pages may act here; the public URL's is among them.
+        media_tcp: media is taken by TCP too, on the same port number.
         media_addresses: IP addresses written into ICE candidates.
         proxies: reverse proxies in front, each of which appends to X-Forwarded-For.
     """
@@ -63,7 +64,9 @@ class Settings:
     media_host: str
     media_port: int
     media_workers: int
+    media_tcp: bool
     media_addresses: tuple[str, ...]
+    native: bool
     turn_urls: tuple[str, ...]
     turn_secret: str | None = field(repr=False)
     log_level: str
@@ -126,6 +129,12 @@ def _between(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def _switch(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError("it must be 0 or 1")
+    return text == "1"
 
 
 def _url(*schemes: str) -> Callable[[str], str]:
@@ -251,9 +260,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("redis_prefix", "word", "yunhai", "First word of every Redis key and channel, so that two conventions can share one Redis.", _prefix, lambda _: "yunhai"),
     Setting("secret", "secret", "made once, kept in the data folder", "Key that signs entry tokens, at least 32 bytes, the same on all nodes.", _secret, lambda _: None, secret=True),
     Setting("media_host", "address", "0.0.0.0", "Address the media port is bound to.", _address, lambda _: "0.0.0.0"),  # noqa: S104
-    Setting("media_port", "port", "7882", "UDP port for all sound and picture, of the first media worker; each further worker takes the next number. 0 takes free ones. Open them in the firewall.", _between(0, 65535), lambda _: 7882),
-    Setting("media_workers", "number", "one for each core", "Most media workers this node runs, each on a UDP port and at most one core. They start when rooms need them.", _between(1, 64), _cores),
+    Setting("media_port", "port", "7882", "Port for all sound and picture, UDP and TCP, of the first media worker; each further one takes the next number. 0 takes free ones. Open them in the firewall.", _between(0, 65535), lambda _: 7882),
+    Setting("media_workers", "number", "one for each core", "Most media workers this node runs, each on a port of its own and at most one core. They start when rooms need them.", _between(1, 64), _cores),
+    Setting("media_tcp", "0 or 1", "1", "Whether networks that block UDP may send and receive media by TCP, on the same port number.", _switch, lambda _: True),
     Setting("media_addresses", "addresses", "this machine's", "IP addresses, separated by commas, that browsers send media to; the public one behind NAT.", _many(_address), _media_addresses),
+    Setting("native", "0 or 1", "1", "1 compiles a small part of the media worker where a C compiler is (kept in the data folder); 0 leaves all to Python.", _switch, lambda _: True),
     Setting("turn_urls", "URLs", "none", "STUN and TURN servers, separated by commas, for networks that block UDP: turn:host:3478?transport=tcp.", _many(_turn_url), lambda _: ()),
     Setting("turn_secret", "secret", "none", "Secret shared with the TURN server (coturn's static-auth-secret), for short-lived credentials.", _secret, lambda _: None, secret=True),
     Setting("log_level", "word", "info", "Least grave messages to log: debug, info, warning or error.", _one_of("debug", "info", "warning", "error"), lambda _: "info"),

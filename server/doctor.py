@@ -5,6 +5,7 @@ cause and the next step where not. Starts no node and changes nothing but what a
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sys
 import tempfile
@@ -164,11 +165,15 @@ async def _media_port(settings: Settings) -> str:
     for port in range(first, first + workers) if first else (0,):
         variable = "YUNHAI_MEDIA_PORT" if port == first else "YUNHAI_MEDIA_WORKERS"
         _try_port(host, port, socket.SOCK_DGRAM, "UDP", variable)
+        if settings.media_tcp:
+            _try_port(host, port, socket.SOCK_STREAM, "TCP", variable)
     told = ", ".join(settings.media_addresses)
     ports = f"{first} to {first + workers - 1}" if first and workers > 1 else str(first)
+    plural = settings.media_tcp or workers > 1
     return (
-        f"UDP {ports} on {host} {'is' if workers == 1 else 'are'} free for "
-        f"{workers} media worker{'s' * (workers > 1)}; browsers are told {told}"
+        f"UDP{' and TCP' if settings.media_tcp else ''} {ports} on {host}"
+        f" {'are' if plural else 'is'} free for {workers} media worker{'s' * (workers > 1)};"
+        f" browsers are told {told}"
     )
 
 
@@ -186,6 +191,14 @@ def _try_port(host: str, port: int, kind: socket.SocketKind, protocol: str, vari
         ) from None
 
 
+async def _native(settings: Settings) -> str:
+    if not settings.native:
+        return "packets are written in Python (YUNHAI_NATIVE=0)"
+    if shutil.which(os.environ.get("CC") or "cc") or shutil.which("gcc"):
+        return "there is a C compiler: packets are written by compiled code"
+    return "no C compiler (cc): packets are written in Python, at about half the pace"
+
+
 async def _client(_: Settings) -> str:
     try:
         Pages().asset("room.js")
@@ -201,5 +214,6 @@ CHECKS: dict[str, Check] = {
     "clock": _clock,
     "http": _http_port,
     "media": _media_port,
+    "native": _native,
     "client": _client,
 }

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from server.http.metrics import Metrics
     from server.http.pages import Pages
     from server.realtime.service import Realtime
+    from server.recording.recordings import Recordings
     from server.signalling.service import Signalling
     from server.store import Store
 
@@ -21,4 +22,5 @@ METRICS: web.AppKey[Metrics] = web.AppKey("metrics")
 PAGES: web.AppKey[Pages] = web.AppKey("pages")
 STORE: web.AppKey[Store] = web.AppKey("store")
 REALTIME: web.AppKey[Realtime] = web.AppKey("realtime")
+RECORDINGS: web.AppKey[Recordings] = web.AppKey("recordings")
 SIGNALLING: web.AppKey[Signalling] = web.AppKey("signalling")

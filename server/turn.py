@@ -1,4 +1,4 @@
-"""Which STUN and TURN servers a client may use, with credentials that last a day.
+"""Which STUN and TURN servers a client may use, with credentials that last minutes.
 
 TURN credentials follow the REST scheme coturn calls ``use-auth-secret``: the
 name holds the expiry, the password signs the name; nothing is stored.
@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from rooms.ids import Identity
 from server.config import Settings
 
-TTL_S = 86_400
-"""A TURN allocation is refreshed with the name it was made with, so it outlasts a long day."""
+TTL_S = 600
+"""Time enough to connect; what is connected goes on, as coturn checks the expiry only of new
+allocations. Clients ask again before they connect anew."""
 
 
 @dataclass(frozen=True, kw_only=True)

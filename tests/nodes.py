@@ -87,23 +87,24 @@ def running_node(
     redis_url: str,
     database_url: str,
     port: int | None = None,
+    host: str = "127.0.0.1",
     **settings: str,
 ) -> Iterator[Node]:
-    """Run one node on loopback until the block ends; its log is kept in ``folder``."""
+    """Run one node, on loopback unless told, until the block ends; its log is kept in ``folder``."""
     port = port or free_port()
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     chosen = {
         "YUNHAI_NODE": name,
-        "YUNHAI_HOST": "127.0.0.1",
+        "YUNHAI_HOST": host,
         "YUNHAI_PORT": str(port),
         "YUNHAI_PUBLIC_URL": url,
         "YUNHAI_SECRET": SECRET,
         "YUNHAI_DATA_DIR": str(folder / name),
         "YUNHAI_REDIS_URL": redis_url,
         "YUNHAI_DATABASE_URL": database_url,
-        "YUNHAI_MEDIA_HOST": "127.0.0.1",
-        "YUNHAI_MEDIA_ADDRESSES": "127.0.0.1",
-        "YUNHAI_MEDIA_PORT": str(free_port(socket.SOCK_DGRAM)),
+        "YUNHAI_MEDIA_HOST": host,
+        "YUNHAI_MEDIA_ADDRESSES": host,
+        "YUNHAI_MEDIA_PORT": "0",
         "YUNHAI_MEDIA_WORKERS": "1",
         **settings,
     }

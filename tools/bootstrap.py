@@ -6,7 +6,8 @@ package index: pip's and npm's own settings say where packages come from.
 
     python3 tools/bootstrap.py run       what `make run` needs
     python3 tools/bootstrap.py dev       that, and the tools for tests and checks
-    python3 tools/bootstrap.py system    programs the tests start: browser, PostgreSQL, fonts
+    python3 tools/bootstrap.py system    programs the tests start: browsers, PostgreSQL, coturn, fonts
+    python3 tools/bootstrap.py clients   WebRTC clients of other makers, for tests/interop
     python3 tools/bootstrap.py npm ...   npm in web/client, with the Node chosen here
 """
 
@@ -29,6 +30,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "yunhai.json"
 CLIENT = ROOT / "web" / "client"
+INTEROP = ROOT / "tests" / "interop"
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 20
@@ -40,6 +42,8 @@ DEBIAN_PACKAGES = {
     "fonts-noto-cjk": "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
     "iproute2": "/usr/sbin/ip",
     "nftables": "/usr/sbin/nft",
+    "firefox-esr": "/usr/bin/firefox-esr",
+    "coturn": "/usr/bin/turnserver",
 }
 
 
@@ -59,10 +63,13 @@ def main(arguments: list[str]) -> int:
                 client_build()
         elif command == "system":
             system_packages()
+        elif command == "clients":
+            with _alone():
+                node_modules(pick_node(), INTEROP)
         elif command == "npm":
             with _alone():
                 node = pick_node()
-                node_modules(node)
+                node_modules(node, CLIENT)
             return subprocess.call(npm(node, *rest), cwd=CLIENT, env=_node_env(node))
         else:
             print((__doc__ or "").strip(), file=sys.stderr)
@@ -202,20 +209,20 @@ def client_build() -> None:
     if manifest.exists() and stamp.exists() and stamp.read_text() == _fingerprint():
         return
     node = pick_node()
-    node_modules(node)
+    node_modules(node, CLIENT)
     say("building the client")
     run([str(PYTHON), "-m", "tools.locales"])
     run(npm(node, "run", "--silent", "build"), cwd=CLIENT, env=_node_env(node))
     stamp.write_text(_fingerprint())
 
 
-def node_modules(node: Path) -> None:
-    """Install what package-lock.json names; no package's install script is run."""
-    modules = CLIENT / "node_modules"
-    if not _done(modules, "web/client/package-lock.json"):
-        say("installing the client's packages")
-        run(npm(node, "ci", "--ignore-scripts"), cwd=CLIENT, env=_node_env(node))
-        _mark_done(modules, "web/client/package-lock.json")
+def node_modules(node: Path, folder: Path) -> None:
+    """Install what the folder's package-lock.json names; no package's install script is run."""
+    lock = str((folder / "package-lock.json").relative_to(ROOT))
+    if not _done(folder / "node_modules", lock):
+        say(f"installing the packages of {folder.relative_to(ROOT)}")
+        run(npm(node, "ci", "--ignore-scripts"), cwd=folder, env=_node_env(node))
+        _mark_done(folder / "node_modules", lock)
 
 
 def pick_node() -> Path:

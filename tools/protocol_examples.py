@@ -37,6 +37,7 @@ _PERSON: JSON = {
     "hand_ms": None,
     "floor": False,
     "synthetic": False,
+    "recording_consent": None,
 }
 _PUBLISHED: JSON = {
     "id": _TRACK,
@@ -54,6 +55,13 @@ _MESSAGE: JSON = {
     "name": "李娜",
     "text": "大家好！",
     "sent_ms": 1795190520000,
+}
+_RECORDING: JSON = {
+    "id": "r_019a8f0c21d47be90c5d1f3a8e62",
+    "scope": "program",
+    "by": "maria.chen",
+    "started_ms": 1795190540000,
+    "node": "gz",
 }
 _POSTED: JSON = {"epoch": _EPOCH, "seq": 318, "name": "chat.posted", "data": {"message": _MESSAGE}}
 
@@ -82,6 +90,9 @@ COMMANDS: dict[str, JSON] = {
     "media.view": {"audio": True, "tiles": [{"track": _TRACK, "width": 1280, "height": 720}]},
     "media.answer": {"generation": 3, "sdp": _OFFER},
     "media.restart": {"anew": False},
+    "recording.start": {"scope": "program"},
+    "recording.stop": {},
+    "recording.consent": {"given": True},
 }
 """``data`` by command name."""
 
@@ -106,6 +117,7 @@ RESULTS: dict[str, tuple[Any, JSON]] = {
                 "participants": {_LI: _PERSON},
                 "tracks": {_TRACK: _PUBLISHED},
                 "stage": None,
+                "recording": None,
                 "messages": [],
             },
             "missed": [],
@@ -140,6 +152,10 @@ EVENTS: dict[str, JSON] = {
     "track.updated": {"track": _PUBLISHED | {"muted": True}},
     "track.unpublished": {"id": _TRACK},
     "chat.posted": {"message": _MESSAGE},
+    "recording.started": {"recording": _RECORDING},
+    "recording.stopped": {"id": _RECORDING["id"], "by": "maria.chen"},
+    "recording.failed": {"id": _RECORDING["id"], "reason": "disk_full"},
+    "recording.answered": {"identity": _LI, "given": True},
 }
 """``data`` by event name."""
 

@@ -79,16 +79,18 @@ class ExtensionIds:
 
 
 class Wire:
-    """A packet with its extensions in the target's ids, padding removed; shared by its subscribers.
+    """A packet with its extensions in the target's ids and our padding for its; shared by its subscribers.
 
     ``data`` (``size`` bytes) is to be copied, then header fields patched. Offsets into
     it, 0 where there is no such thing: ``twcc`` (transport-wide number), ``picture_at``
-    (``wide``: 15 bits), ``tl0_at``. ``marker`` is 0x80 or 0; ``payload`` the payload's offset.
+    (``wide``: 15 bits), ``tl0_at``. ``marker`` is 0x80 or 0; ``payload`` the payload's offset,
+    ``octets`` its size without padding.
     """
 
     __slots__ = (
         "data",
         "marker",
+        "octets",
         "payload",
         "picture_at",
         "size",
@@ -99,6 +101,7 @@ class Wire:
 
     data: bytearray
     marker: int
+    octets: int
     payload: int
     picture_at: int
     size: int
@@ -152,6 +155,12 @@ class Translation:
             room = self._renumber_two_byte(wire, data, packet, now)
         if self.target.transport_cc and not wire.twcc and packet.profile != OPAQUE:
             self._insert_twcc(wire, data, packet, room)
+        wire.octets = len(data) - wire.payload
+        padding = packet.padding
+        if padding:
+            data += bytes(padding - 1)
+            data.append(padding)
+            data[0] |= 0x20
         wire.size = len(data)
         wire.marker = 0x80 if packet.marker else 0
         wire.picture_at = wire.tl0_at = 0

@@ -11,6 +11,7 @@ from enum import IntEnum
 from media.core.outgoing import Outgoing
 from media.core.packet import Packet
 from media.core.rtcp import Report, SenderReport
+from media.core.run import Numbers
 from media.core.seqmap import SeqMap
 from media.core.source import MAX_DROPOUT, Source
 
@@ -68,7 +69,8 @@ class Forwarder(Outgoing):
         ssrc, pt: outgoing.
         clock_rate: Hz.
         keyframes: switches wait for one (video).
-        seq, ts: first outgoing number and timestamp, random (RFC 3550 §5.1).
+        seq, ts: first outgoing number and timestamp, random (RFC 3550 §5.1); without, those
+            of the first packet, so that all who begin on one source share its numbers.
         rtx_ssrc, rtx_pt: 0 when RTX was not negotiated.
     """
 
@@ -100,19 +102,19 @@ class Forwarder(Outgoing):
         pt: int,
         clock_rate: int,
         keyframes: bool,
-        seq: int,
-        ts: int,
+        seq: int | None = None,
+        ts: int | None = None,
         rtx_ssrc: int = 0,
         rtx_pt: int = 0,
+        rtx_seq: int = 0,
     ) -> None:
-        # The RTX stream's first number: as random as ``ts``, of which it is a part.
-        super().__init__(ssrc=ssrc, pt=pt, rtx_ssrc=rtx_ssrc, rtx_pt=rtx_pt, rtx_seq=ts & 0xFFFF)
+        super().__init__(ssrc=ssrc, pt=pt, rtx_ssrc=rtx_ssrc, rtx_pt=rtx_pt, rtx_seq=rtx_seq)
         self.current = None
         self.target = None
         self._clock_rate = clock_rate
         self._keyframes = keyframes
-        self._next_out = 0x10000 + (seq & 0xFFFF)
-        self._first_ts = 0x100000000 + (ts & 0xFFFFFFFF)
+        self._next_out = -1 if seq is None else 0x10000 + (seq & 0xFFFF)
+        self._first_ts = None if ts is None else 0x100000000 + (ts & 0xFFFFFFFF)
         self._segment: _Segment | None = None  # of ``current``
         self._map: SeqMap | None = None  # of ``_segment``
         self._past: list[_Segment] = []
@@ -180,8 +182,12 @@ class Forwarder(Outgoing):
         self._finish()
         picture_delta = tl0_delta = 0
         last, before = self._last, self._last_segment
+        if self._next_out < 0:
+            # In the lower half: while the first packets may be lost or come out of order, no
+            # wrap may lie among them, or the receiver counts other cycles than we (RFC 3711 §3.3.1).
+            self._next_out = packet.seq & ~0x8000
         if last is None or before is None:
-            ts_delta = self._first_ts - packet.ts
+            ts_delta = self._first_ts - packet.ts if self._first_ts is not None else 0
         else:
             ts_delta = self._align(packet, source, last, before)
             if packet.picture >= 0 and last.picture >= 0:
@@ -278,6 +284,43 @@ class Forwarder(Outgoing):
             self.picture = packet.picture + seqmap.picture_delta_at(packet.seq)
         self.tl0 = packet.tl0 + segment.tl0_delta
         return None
+
+    def steady(self, source: Source | None, newest: int) -> Numbers | None:
+        """Tell how the packets after ``newest`` will be numbered, if they all will be alike.
+
+        None while a switch is under way, packets are left out, or some have not passed here.
+        """
+        segment, seqmap = self._segment, self._map
+        if (
+            segment is None
+            or seqmap is None
+            or self.current is not source
+            or self.target is not source
+            or seqmap.highest != newest
+            or self._temporal < 7
+            or self._temporal_target < 7
+        ):
+            return None
+        return Numbers(
+            self.ssrc,
+            self.pt,
+            seqmap.delta,
+            segment.ts_delta,
+            seqmap.picture_delta,
+            segment.tl0_delta,
+        )
+
+    def passed(self, last: Packet, newest: int, packets: int, octets: int) -> None:
+        """Take note of what was sent under the numbers that ``steady`` told."""
+        segment, seqmap = self._segment, self._map
+        assert segment is not None
+        assert seqmap is not None
+        seqmap.highest = newest
+        self._last = last
+        self.seq = last.seq + seqmap.delta
+        self.ts = last.ts + segment.ts_delta
+        self.packets += packets
+        self.octets += octets
 
     def locate(self, seq16: int) -> tuple[Source, int] | None:
         """Find whose packet went out under a number: (source, its extended number)."""

@@ -16,6 +16,29 @@ _put_header = struct.Struct("!BHII").pack_into  # M PT, seq, timestamp, SSRC; by
 _put_u16 = U16.pack_into
 
 
+def stamp(
+    buffer: bytearray | memoryview,
+    at: int,
+    wire: Wire,
+    pt: int,
+    seq: int,
+    ts: int,
+    ssrc: int,
+    picture: int,
+    tl0: int,
+) -> None:
+    """Write a receiver's numbers, but the transport-wide one, over those of a copied wire."""
+    _put_header(buffer, at + 1, pt | wire.marker, seq & 0xFFFF, ts & 0xFFFFFFFF, ssrc)
+    place = wire.picture_at
+    if place:
+        if wire.wide:
+            _put_u16(buffer, at + place, 0x8000 | picture & 0x7FFF)
+        else:
+            buffer[at + place] = picture & 0x7F
+        if wire.tl0_at:
+            buffer[at + wire.tl0_at] = tl0 & 0xFF
+
+
 class Outgoing:
     """The numbers of the packet to be written, and how to write it.
 
@@ -62,26 +85,11 @@ class Outgoing:
         """Write a packet under the numbers now set into ``buffer`` at ``at``; returns its length."""
         size = wire.size
         buffer[at : at + size] = wire.data
-        _put_header(
-            buffer,
-            at + 1,
-            self.pt | wire.marker,
-            self.seq & 0xFFFF,
-            self.ts & 0xFFFFFFFF,
-            self.ssrc,
-        )
+        stamp(buffer, at, wire, self.pt, self.seq, self.ts, self.ssrc, self.picture, self.tl0)
         if wire.twcc:
             _put_u16(buffer, at + wire.twcc, twcc_seq)
-        place = wire.picture_at
-        if place:
-            if wire.wide:
-                _put_u16(buffer, at + place, 0x8000 | self.picture & 0x7FFF)
-            else:
-                buffer[at + place] = self.picture & 0x7F
-            if wire.tl0_at:
-                buffer[at + wire.tl0_at] = self.tl0 & 0xFF
         self.packets += 1
-        self.octets += size - wire.payload
+        self.octets += wire.octets
         return size
 
     def write_rtx(

@@ -44,6 +44,8 @@ class Packet:
     ONE_BYTE, TWO_BYTE, or OPAQUE: not RFC 8285), ``extensions`` and ``extensions_end``
     (offsets of the first extension element and behind the last word).
 
+    Set by ``even_out``: ``padding``, bytes of it to send behind the payload; 0 until then.
+
     Set by ``Source.receive``: ``source``, ``seq``, ``ts`` (extended), ``arrival``.
 
     Set by ``Codec.inspect``: ``begins`` (first packet of a frame), ``keyframe``
@@ -62,6 +64,7 @@ class Packet:
         "extensions_end",
         "keyframe",
         "marker",
+        "padding",
         "payload",
         "picture",
         "picture_at",
@@ -91,6 +94,7 @@ class Packet:
     profile: int
     extensions: int
     extensions_end: int
+    padding: int
     source: Source | None
     seq: int
     ts: int
@@ -116,6 +120,7 @@ def parse(data: bytes | bytearray) -> Packet | Malformed:
     if first & 0xC0 != 0x80:
         return Malformed.VERSION
     packet.data = data
+    packet.padding = 0
     packet.pt = second & 0x7F
     packet.marker = second > 0x7F
     offset = 12
@@ -215,6 +220,7 @@ def unwrap_rtx(packet: Packet, ssrc: int, pt: int) -> Packet | Malformed:
         return Malformed.RTX
     data = packet.data
     restored = Packet()
+    restored.padding = 0
     restored.seq16 = (data[payload] << 8) | data[payload + 1]
     restored.data = copy = bytearray(data[:payload])
     copy += data[payload + 2 : packet.end]

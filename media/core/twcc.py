@@ -117,12 +117,17 @@ class Departures:
         self.seq = 0xFFFF  # newest sent, extended; the first sent is 0x10000
         self._told = 0xFFFF  # newest acknowledged
         self._clock: int | None = None  # newest arrival, unwrapped ticks of the peer
-        self._sent = array("d", [-1.0]) * SENT  # negative: free or acknowledged
-        self._sizes = array("H", bytes(2 * SENT))
-        self._probes = array("H", bytes(2 * SENT))
+        # 48 kB that only those have who are ever sent a numbered packet.
+        self._sent = array("d")  # negative: free or acknowledged
+        self._sizes = array("H")
+        self._probes = array("H")
 
     def next(self, size_bytes: int, now: float, probe: int = 0) -> int:
         """Number a packet about to be sent: its 16-bit transport-wide number."""
+        if not self._sent:
+            self._sent = array("d", [-1.0]) * SENT
+            self._sizes = array("H", bytes(2 * SENT))
+            self._probes = array("H", bytes(2 * SENT))
         self.seq = seq = self.seq + 1
         place = seq % SENT
         self._sent[place] = now

@@ -9,10 +9,12 @@ from rooms.actions.chat import chat_history, send_chat
 from rooms.actions.entry import admit, remove
 from rooms.actions.floor import give_floor, lower_hand, raise_hand, set_role, set_stage, take_floor
 from rooms.actions.permission import require
+from rooms.actions.recording import answer_recording, start_recording, stop_recording
 from rooms.actions.tracks import force_mute, mute
 
 __all__ = [
     "admit",
+    "answer_recording",
     "chat_history",
     "force_mute",
     "give_floor",
@@ -24,5 +26,7 @@ __all__ = [
     "send_chat",
     "set_role",
     "set_stage",
+    "start_recording",
+    "stop_recording",
     "take_floor",
 ]

@@ -20,7 +20,7 @@ import msgspec
 
 from server.demo.portraits import Canvas, Looks, draw_portrait, draw_slide
 
-FORMAT = 3
+FORMAT = 4
 """Raised when drawing or encoding changes, so that old files are not used."""
 
 FPS = 15

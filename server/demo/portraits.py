@@ -127,12 +127,42 @@ def draw_portrait(canvas: Canvas, looks: Looks, phase: float, *, speaking: bool)
     canvas.ellipse(cx, cy + r * 0.56, r * 0.26, r * (0.03 + 0.15 * opening), yuv("#8e3b3b"))
 
 
+GLYPHS: dict[str, tuple[int, ...]] = {
+    "A": (14, 17, 17, 31, 17, 17, 17),
+    "B": (30, 17, 17, 30, 17, 17, 30),
+    "C": (14, 17, 16, 16, 16, 17, 14),
+    "E": (31, 16, 16, 30, 16, 16, 31),
+    "G": (14, 17, 16, 23, 17, 17, 15),
+    "I": (14, 4, 4, 4, 4, 4, 14),
+    "L": (16, 16, 16, 16, 16, 16, 31),
+    "N": (17, 25, 21, 19, 17, 17, 17),
+    "R": (30, 17, 17, 30, 20, 18, 17),
+    "T": (31, 4, 4, 4, 4, 4, 4),
+    "Y": (17, 17, 10, 4, 4, 4, 4),
+    " ": (0,) * 7,
+}
+"""The letters of the slide's title: seven rows of five bits, the leftmost highest."""
+
+
+def draw_text(
+    canvas: Canvas, text: str, left: float, top: float, height: float, colour: Yuv
+) -> None:
+    """Write one line in letters of ``GLYPHS``, ``height`` pixels high."""
+    dot = height / 7
+    for place, letter in enumerate(text):
+        for row, bits in enumerate(GLYPHS[letter]):
+            for column in range(5):
+                if bits >> (4 - column) & 1:
+                    x, y = left + (place * 6 + column) * dot, top + row * dot
+                    canvas.rectangle(x, y, x + dot, y + dot, colour)
+
+
 def draw_slide(canvas: Canvas, phase: float) -> None:
     """Draw a roadshow slide whose bars grow and whose marker walks along the axis."""
     w, h = canvas.width, canvas.height
     canvas.rectangle(0, 0, w, h, yuv("#f7f8fb"))
     canvas.rectangle(0, 0, w, h * 0.14, yuv("#111a2c"))
-    canvas.rectangle(w * 0.05, h * 0.055, w * 0.42, h * 0.085, yuv("#edf1f8"))
+    draw_text(canvas, "BATTERY RECYCLING", w * 0.05, h * 0.045, h * 0.055, yuv("#edf1f8"))
     canvas.rectangle(w * 0.86, h * 0.05, w * 0.95, h * 0.09, yuv("#6aa5ff"))
     base = h * 0.84
     for i in range(7):

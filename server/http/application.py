@@ -6,7 +6,7 @@ from aiohttp import web
 
 from server import keys
 from server.config import Settings
-from server.http import headers, health, middleware, pages, rooms_api, whep, whip
+from server.http import headers, health, middleware, pages, recordings, rooms_api, whep, whip
 from server.http.metrics import Metrics, metrics
 
 MAX_BODY_BYTES = 128 * 1024
@@ -27,6 +27,12 @@ def build(settings: Settings) -> web.Application:
     app.router.add_get("/healthz", health.healthz)
     app.router.add_get("/readyz", health.readyz)
     app.router.add_get("/metrics", metrics)
-    for routes in (pages.routes, rooms_api.routes, whip.routes, whep.routes):
+    for routes in (
+        pages.routes,
+        rooms_api.routes,
+        recordings.routes,
+        whip.routes,
+        whep.routes,
+    ):
         app.router.add_routes(routes)
     return app

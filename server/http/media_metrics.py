@@ -53,6 +53,11 @@ class _Counted:
             "Longest the media worker's loop was late since it was last asked.",
             labels=["worker"],
         )
+        self.way = GaugeMetricFamily(
+            "yunhai_media_way",
+            "1 for how packets leave the media worker: gso, sendmmsg or sendto, written by whom.",
+            labels=["worker", "way"],
+        )
         self.port = CounterMetricFamily(
             "yunhai_media_port",
             "Datagrams and bytes at the media port, by what became of them.",
@@ -80,12 +85,13 @@ class _Counted:
     @property
     def families(self) -> list[Metric]:
         return [
-            self.uptime, self.late, self.port, self.worker, self.peers, self.tracks, self.links
+            self.uptime, self.late, self.way, self.port, self.worker, self.peers, self.tracks, self.links
         ]  # fmt: skip
 
     def add(self, name: str, stats: dict[str, Any]) -> None:
         self.uptime.add_metric([name], stats["uptime_s"])
         self.late.add_metric([name], stats["late_s"])
+        self.way.add_metric([name, stats["way"]], 1)
         for what, count in sorted(stats["port"].items()):
             self.port.add_metric([name, what], count)
         for what, count in sorted(stats["worker"].items()):

@@ -226,6 +226,12 @@ class Dispatcher:
                 await actions.mute(ports, actor, command)
             case commands.TrackForceMute():
                 await actions.force_mute(ports, actor, command)
+            case commands.RecordingStart():
+                await actions.start_recording(ports, actor, command)
+            case commands.RecordingStop():
+                await actions.stop_recording(ports, actor)
+            case commands.RecordingConsent():
+                await actions.answer_recording(ports, actor, command)
             case _:
                 actions.require(session.mirror.live, actor.identity, command.name)
                 return await self._do_media(session, command)

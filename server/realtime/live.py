@@ -13,6 +13,9 @@ from rooms.errors import Code, RoomError
 from rooms.events import (
     Event,
     ParticipantUpdated,
+    RecordingFailed,
+    RecordingStarted,
+    RecordingStopped,
     StageChanged,
     TrackPublished,
     TrackUnpublished,
@@ -20,7 +23,7 @@ from rooms.events import (
     apply,
 )
 from rooms.ids import Identity, RoomId, TrackId
-from rooms.live import Live, Track
+from rooms.live import Live, Recording, Track
 from rooms.ports import Rule
 from server.realtime.codec import private_part, to_json
 from server.realtime.link import RedisLink
@@ -144,6 +147,14 @@ class LiveRooms:
         """Put a person back on stage after Redis forgot the room, unless somebody is there."""
         await self._publish(room, StageChanged(identity=identity), [("stage", "", "", identity)])
 
+    async def restore_recording(self, room: RoomId, recording: Recording) -> None:
+        """Say again that the room is recorded, after Redis forgot it."""
+        await self._publish(
+            room,
+            RecordingStarted(recording=recording),
+            [("recording", "", "", to_json(recording))],
+        )
+
     async def publish_track(self, record: TrackRecord) -> None:
         """Make a track known. Repeated, it changes nothing.
 
@@ -211,6 +222,10 @@ def touched(live: Live, event: Event) -> list[Touched]:
         identity = event.participant.identity
     if isinstance(event, StageChanged):
         touching.append(("stage", "", live.stage or "", after.stage or ""))
+    if isinstance(event, RecordingStarted | RecordingStopped | RecordingFailed):
+        # Everybody's answers change too; the script sees to that.
+        before, now = ("" if r is None else to_json(r) for r in (live.recording, after.recording))
+        return [("recording", "", before, now)]
     if identity is not None:
         touching.append(
             (

@@ -15,7 +15,7 @@ import structlog
 from rooms.errors import Code, RoomError
 from rooms.events import CHAT_TAIL
 from rooms.ids import Identity, RoomId
-from rooms.live import Live, Participant, Track
+from rooms.live import Live, Participant, Recording, Track
 from rooms.ports import Stores
 from server.realtime.bus import Bus
 from server.realtime.codec import decode_bus, record_from
@@ -122,7 +122,9 @@ class Mirrors:
         card = await self._stores.rooms.get(room)
         if card is None:
             raise RoomError(Code.NOT_FOUND, "There is no such room.")
-        epoch, seq, stage, people, tracks, records = await run("state", room, fresh_epoch())
+        epoch, seq, stage, recording, people, tracks, records = await run(
+            "state", room, fresh_epoch()
+        )
         persons = [msgspec.json.decode(raw, type=Participant) for raw in people]
         shown = {t.id: t for t in (msgspec.json.decode(raw, type=Track) for raw in tracks)}
         private = dict(zip(records[::2], records[1::2], strict=True))
@@ -134,6 +136,7 @@ class Mirrors:
                 participants={p.identity: p for p in sorted(persons, key=lambda p: p.joined_ms)},
                 tracks=shown,
                 stage=Identity(stage.decode()) or None,
+                recording=msgspec.json.decode(recording, type=Recording) if recording else None,
                 messages=tuple(await self._stores.chat.tail(room, CHAT_TAIL)),
             ),
             records={

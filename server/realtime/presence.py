@@ -212,7 +212,7 @@ class Presence:
         Raises:
             RoomError: UNAVAILABLE; FencedError until the node has a lease again.
         """
-        stage = mirror.live.stage
+        stage, recording = mirror.live.stage, mirror.live.recording
         people = dict(mirror.live.participants)
         present = [s for s in mirror.sessions.values() if not s.closed]
         removed = {
@@ -232,6 +232,8 @@ class Presence:
                 await self._live.publish_track(record)
         if stage is not None and any(s.identity == stage for s in mirror.sessions.values()):
             await self._live.restore_stage(mirror.room, stage)
+        if recording is not None and recording.node == self._nodes.me.id:
+            await self._live.restore_recording(mirror.room, recording)
 
     async def keep_node_forever(self) -> None:
         """Renew the node's lease; after losing it, take a new one and open all sessions again."""
@@ -328,4 +330,5 @@ def newcomer(grant: Grant) -> Participant:
         hand_ms=None,
         floor=False,
         synthetic=grant.synthetic,
+        recording_consent=None,
     )

@@ -25,7 +25,7 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 
 from rooms.errors import Code, RoomError
 from rooms.ids import Identity
-from rooms.ports import MediaCommands, Ports
+from rooms.ports import MediaCommands, Ports, Recorder
 from rooms.signals import SessionClosed
 from server import keys, tokens
 from server.config import Settings
@@ -89,7 +89,13 @@ class Pipe:
 class Gate(socketio.AsyncServer):  # type: ignore[misc]
     """Owner: the application. All sockets of this node."""
 
-    def __init__(self, settings: Settings, realtime: Realtime, media: MediaCommands[Session]):
+    def __init__(
+        self,
+        settings: Settings,
+        realtime: Realtime,
+        media: MediaCommands[Session],
+        recorder: Recorder,
+    ):
         quiet = logging.getLogger("socketio")
         quiet.setLevel(logging.ERROR)
         super().__init__(
@@ -114,6 +120,7 @@ class Gate(socketio.AsyncServer):  # type: ignore[misc]
                 live=realtime.live,
                 stores=realtime.stores,
                 tracks=media,
+                recorder=recorder,
                 clock=lambda: time.time_ns() // 1_000_000,
             ),
             media,
@@ -280,10 +287,14 @@ class Gate(socketio.AsyncServer):  # type: ignore[misc]
 
 @asynccontextmanager
 async def attach(
-    app: web.Application, settings: Settings, realtime: Realtime, media: MediaCommands[Session]
+    app: web.Application,
+    settings: Settings,
+    realtime: Realtime,
+    media: MediaCommands[Session],
+    recorder: Recorder,
 ) -> AsyncIterator[Gate]:
     """Take sockets at ``/socket.io/`` of ``app`` for the length of the block."""
-    gate = Gate(settings, realtime, media)
+    gate = Gate(settings, realtime, media, recorder)
     gate.attach(app)
 
     async def shut(_: web.Application) -> None:

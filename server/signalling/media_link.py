@@ -130,6 +130,9 @@ class MediaLink:
         """
         await self._require().call(rpc.Ping(), timeout_s)
 
+    async def recording_feed(self, request: rpc.RecordingFeed) -> None:
+        await self._require().call(request)
+
     async def stats(self) -> dict[str, Any]:
         return await self._require().call(rpc.Stats())
 

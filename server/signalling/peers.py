@@ -75,6 +75,7 @@ class Peers:
             link.on(rpc.SpeakersNotice, partial(self._heard, link.index))
         workers.on_up.append(self._worker_up)
         workers.on_down.append(self._worker_down)
+        self._talking: dict[RoomId, SpeakerChanged] = {}
 
     # Commands.
 
@@ -88,8 +89,10 @@ class Peers:
         return {"sdp": sdp, "tracks": tracks}
 
     async def view(self, session: Session, command: MediaView) -> dict[str, object]:
-        """Take the client's wish of what it receives."""
+        """Take the client's wish of what it receives; tell who speaks already."""
         self.of(session).subscriber.view(command)
+        if (talking := self._talking.get(session.room)) is not None:
+            session.signal(talking)
         return {}
 
     async def answer(self, session: Session, command: MediaAnswer) -> dict[str, object]:
@@ -281,6 +284,7 @@ class Peers:
         self._tell_speakers(RoomId(notice.room))
 
     def _tell_speakers(self, room: RoomId) -> None:
+        self._talking.pop(room, None)
         mirror = self._realtime.mirrors.get(room)
         if mirror is None:
             return
@@ -290,6 +294,8 @@ class Peers:
             if track is not None:
                 identities[track.identity] = None
         signal = SpeakerChanged(identities=list(identities))
+        if identities:
+            self._talking[mirror.room] = signal
         for session in mirror.sessions.values():
             if session.kind == "socket":
                 session.signal(signal)

@@ -218,6 +218,10 @@ class MediaWorker:
             "--port", str(self._port),
             "--advertise", ",".join(settings.media_addresses),
         ]  # fmt: skip
+        if not settings.media_tcp:
+            arguments.append("--no-tcp")
+        if settings.native:
+            arguments += ["--native", str(settings.data_dir / "native")]
         self._last_words.clear()
         try:
             self._process = await self._nursery.start(arguments)

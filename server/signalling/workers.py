@@ -160,12 +160,18 @@ class Workers:
         """Say now, not when it is needed, that the port of a worker yet to begin is taken."""
         host, first = self._settings.media_host, self._settings.media_port
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        kinds = {socket.SOCK_DGRAM: "UDP"}
+        if self._settings.media_tcp:
+            kinds[socket.SOCK_STREAM] = "TCP"
         for port in range(first + 1, first + len(self.links)) if first else ():
-            with socket.socket(family, socket.SOCK_DGRAM) as probe:
-                try:
-                    probe.bind((host, port))
-                except OSError as error:
-                    raise MediaPortTakenError(
-                        f"cannot bind UDP port {port} on {host}: {error.strerror}: free it, "
-                        "or set YUNHAI_MEDIA_PORT or YUNHAI_MEDIA_WORKERS"
-                    ) from None
+            for kind, name in kinds.items():
+                with socket.socket(family, kind) as probe:
+                    if kind is socket.SOCK_STREAM:
+                        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    try:
+                        probe.bind((host, port))
+                    except OSError as error:
+                        raise MediaPortTakenError(
+                            f"cannot bind {name} port {port} on {host}: {error.strerror}: free it, "
+                            "or set YUNHAI_MEDIA_PORT or YUNHAI_MEDIA_WORKERS"
+                        ) from None

@@ -1,4 +1,4 @@
-"""SQL, the truth: rooms, chat and removals, on SQLite or PostgreSQL alike.
+"""SQL, the truth: rooms, chat, removals and recordings, on SQLite or PostgreSQL alike.
 
 ``Store`` is the composition: it migrates the database, then owns one engine
 and the stores on it. The stores fulfil the ports in ``rooms.ports``. No rule
@@ -13,10 +13,19 @@ from contextlib import asynccontextmanager
 from server.store.bans import BanStore
 from server.store.chat import ChatStore
 from server.store.database import Database, StoreUnavailable
+from server.store.recordings import RecordingStore, StoredRecording
 from server.store.rooms import RoomStore
 from server.store.schema import migrate
 
-__all__ = ["BanStore", "ChatStore", "RoomStore", "Store", "StoreUnavailable"]
+__all__ = [
+    "BanStore",
+    "ChatStore",
+    "RecordingStore",
+    "RoomStore",
+    "Store",
+    "StoreUnavailable",
+    "StoredRecording",
+]
 
 
 class Store:
@@ -33,6 +42,7 @@ class Store:
         self.rooms = RoomStore(database)
         self.chat = ChatStore(database)
         self.bans = BanStore(database)
+        self.recordings = RecordingStore(database)
 
     @classmethod
     @asynccontextmanager

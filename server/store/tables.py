@@ -62,3 +62,18 @@ bans = Table(
     Column("removed_by", Text, nullable=False),
     Column("removed_ms", BigInteger, nullable=False),
 )
+
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("room", Text, ForeignKey("rooms.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("scope", Text, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("started_by", Text, nullable=False),
+    Column("started_ms", BigInteger, nullable=False),
+    # Unknown while it runs, and after a crash until its node is back.
+    Column("ended_ms", BigInteger, nullable=True),
+    Column("reason", Text, nullable=False),
+    Column("files", JSON, nullable=False),
+)

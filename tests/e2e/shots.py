@@ -163,21 +163,25 @@ async def tour(browser: Browser, demo: Demo, album: Album) -> None:
 
 async def readme_picture(browser: Browser, demo: Demo) -> None:
     """Take the README's picture: the roadshow, its slides and faces, chat in three languages."""
-    guests = []
     for role, language in (("member", "ja"), ("speaker", "zh")):
         guest = await Visitor.arrive(browser, demo.urls["gz"], demo.ticket(role), permissions=())
         await guest.enter(ROADSHOW, press="enter")
-        await guest.say(LANGUAGES[language][2])
-        guests.append(guest)
+        line = LANGUAGES[language][2]
+        await guest.say(line)
+        await guest.until(guest.read, lambda texts, line=line: line in texts)  # type: ignore[misc]
+        await guest.press("leave")
+        await guest.press("leave-yes")
+        await guest.test("ending").wait_for()
+        await guest.leave()
     viewer = await Visitor.arrive(browser, demo.urls["gz"], demo.ticket("viewer"), height=810)
     await viewer.enter(ROADSHOW)
     await pictures(viewer, *people_of(ROADSHOW))
     await viewer.show_panel("chat")
-    await asyncio.sleep(2)
+    await viewer.until(viewer.read, lambda texts: len(texts) >= 5, PATIENCE_S)
+    await viewer.page.locator('[data-test="tile"].speaking').first.wait_for()
     README_PICTURE.parent.mkdir(parents=True, exist_ok=True)
     await viewer.page.screenshot(path=README_PICTURE)
-    for guest in (*guests, viewer):
-        await guest.leave()
+    await viewer.leave()
     size = README_PICTURE.stat().st_size
     if size > README_PICTURE_BYTES:
         raise ValueError(f"{README_PICTURE} has {size} bytes, more than {README_PICTURE_BYTES}")

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
+from media import native as native_writer
 from media import rpc
+from media.native import NativeWriter
 from tests.media.people import Performer, Viewer
 from tests.media.workers import RunningWorker, worker
 
 MakePerformer = Callable[[str], Performer]
 MakeViewer = Callable[..., Viewer]
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The writer in C, compiled; skips where that cannot be."""
+    folder = tmp_path_factory.mktemp("native")
+    if asyncio.run(native_writer.build(folder)) is None:
+        pytest.skip("there is no C compiler")
+    return native_writer.library(folder)
+
+
+@pytest.fixture
+def native(library: Path) -> NativeWriter:
+    return NativeWriter(library)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -19,8 +19,10 @@ REMOTE = IceCredentials("remote", "r" * 24)
 class Agent:
     """A lite agent on a port of its own, and what it reported."""
 
+    tcp = False
+
     def __init__(self) -> None:
-        self.port = MediaPort("127.0.0.1", 0)
+        self.port = MediaPort("127.0.0.1", 0, tcp=self.tcp)
         self.paths: list[Address] = []
         self.heard: list[bytes] = []
         self.failures: list[str] = []

@@ -7,6 +7,7 @@ import struct
 from media.core.extensions import AUDIO_LEVEL, MID, ExtensionIds, Wire
 from media.core.packet import Packet, parse
 from media.core.rtcp import Fir, Nack, Pli, RtcpPacket, SenderReport, parse_rtcp
+from media.core.source import Source
 from media.publisher import info_of
 from media.rpc import Kind
 from media.switchboard import Switchboard
@@ -50,6 +51,9 @@ class Receiver:
             raise RuntimeError("a fault of this receiver")
         self.seqs.append(packet.seq16)
         self.wires.append(wire)
+
+    def settle(self, source: Source, newest: int) -> None:
+        """Stay."""
 
     def broken(self, error: Exception) -> None:
         self.errors.append(error)

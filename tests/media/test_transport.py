@@ -389,7 +389,7 @@ async def test_closed_transport_leaves_nothing_on_the_port(
     server.transport.close("again")
     assert server.states[-1] == ("closed", "enough")
     assert port._ufrags == {}
-    assert port._addresses == {}
+    assert port._sources == {}
     await until(lambda: publisher.state == "closed")
 
 

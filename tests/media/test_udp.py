@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from media import burst
+from media import burst, libc
 from media.udp import Address, MediaPort
 from tests.wire import until
 
@@ -150,7 +150,7 @@ async def test_undeliverable_packet_costs_no_other(
     peer: socket.socket, monkeypatch: pytest.MonkeyPatch, together: bool
 ) -> None:
     if not together:
-        monkeypatch.setattr(burst, "_libc", None)
+        monkeypatch.setattr(libc, "lib", None)
     port = MediaPort("127.0.0.1", 0)
     port.send(b"first", peer.getsockname())
     port.send(b"to a port that is none", ("127.0.0.1", 0))
@@ -165,10 +165,10 @@ async def test_what_the_kernel_will_not_take_now_is_dropped_and_counted(
 ) -> None:
     class Full:
         def sendmmsg(self, *_: object) -> int:
-            burst._ffi.errno = errno.EAGAIN
+            libc.ffi.errno = errno.EAGAIN
             return -1
 
-    monkeypatch.setattr(burst, "_libc", Full())
+    monkeypatch.setattr(libc, "lib", Full())
     port.send_many([(b"a", peer.getsockname()), (b"b", peer.getsockname())])
     await until(lambda: port.counters["send_no_room"] == 2)
 

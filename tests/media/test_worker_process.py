@@ -40,6 +40,20 @@ async def test_a_taken_port_is_named_with_the_variable_to_change(tmp_path: Path)
     )
 
 
+async def test_a_taken_tcp_port_is_named_and_no_matter_without_tcp(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        process = await start_process(tmp_path / "no.sock", port=port)
+        _, stderr = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == 3
+        (line,) = stderr.decode().splitlines()
+        assert line.startswith(f"cannot bind TCP port {port} on 127.0.0.1: ")
+        async with worker(more=["--port", str(port), "--no-tcp"]) as running:
+            assert running.info.port == port
+
+
 async def test_a_worker_without_a_node_says_so_and_ends(tmp_path: Path) -> None:
     process = await start_process(tmp_path / "no.sock")
     _, stderr = await asyncio.wait_for(process.communicate(), 30)
@@ -57,10 +71,13 @@ async def test_it_tells_the_addresses_it_was_given() -> None:
                 rpc.PublisherOffer(peer="p", room="r", sdp=performer.client.offer())
             )
             section = parse(answer.sdp).sections[0]
-            assert [line.split()[4:6] for line in section.candidates] == [
-                ["192.0.2.7", str(running.info.port)],
-                ["127.0.0.1", str(running.info.port)],
+            assert [line.split()[2:6:2] for line in section.candidates] == [
+                ["udp", "192.0.2.7"],
+                ["udp", "127.0.0.1"],
+                ["tcp", "192.0.2.7"],
+                ["tcp", "127.0.0.1"],
             ]
+            assert {line.split()[5] for line in section.candidates} == {str(running.info.port)}
         finally:
             performer.close()
 

@@ -26,6 +26,7 @@ EMPTY = Live(
     participants={},
     tracks={},
     stage=None,
+    recording=None,
     messages=(),
 )
 

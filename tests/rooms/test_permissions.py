@@ -36,6 +36,10 @@ EXPECTED: dict[str, set[Role]] = {
     "media.view": ALL,
     "media.answer": ALL,
     "media.restart": ALL,
+    "recording.start": MODERATOR,
+    "recording.stop": MODERATOR,
+    "recording.read": MODERATOR,
+    "recording.consent": ALL,
     "whip.publish": NO_VIEWER,
     "whep.play": ALL,
 }

@@ -26,6 +26,7 @@ def test_defaults_make_a_node_of_its_own(tmp_path: Path) -> None:
     assert settings.redis_url is None
     assert settings.database_url == f"sqlite:///{tmp_path}/yunhai.db"
     assert settings.media_port == 7882
+    assert settings.media_tcp
     assert settings.media_addresses
     assert all("." in address for address in settings.media_addresses)
 
@@ -57,6 +58,7 @@ def test_every_field_has_a_setting_and_every_setting_a_field(tmp_path: Path) -> 
         ("YUNHAI_MEDIA_HOST", "localhost", "IP address"),
         ("YUNHAI_MEDIA_PORT", "-5", "from 0 to 65535"),
         ("YUNHAI_MEDIA_WORKERS", "0", "from 1 to 64"),
+        ("YUNHAI_MEDIA_TCP", "no", "must be 0 or 1"),
         ("YUNHAI_MEDIA_ADDRESSES", "203.0.113.5,example.org", "IP address"),
         ("YUNHAI_TURN_URLS", "turn.example.org", "turn:"),
         ("YUNHAI_LOG_LEVEL", "loud", "debug, info, warning, error"),

@@ -20,7 +20,7 @@ def test_credentials_are_what_coturn_computes(tmp_path: Path) -> None:
     stun, turn = ice_servers(settings, Identity("ann"), now_s=1_700_000_000)
     assert (stun.username, stun.credential) == (None, None)
     assert stun.link() == '<stun:t.example:3478>; rel="ice-server"'
-    assert turn.username == "1700086400:ann"
-    # printf '1700086400:ann' | openssl dgst -sha1 -hmac 'north-…' -binary | base64
-    assert turn.credential == "2U6McsMrBYbhNPCKNxF9oXcsqDo="
+    assert turn.username == "1700000600:ann"
+    # printf '1700000600:ann' | openssl dgst -sha1 -hmac 'north-…' -binary | base64
+    assert turn.credential == "q/zha4xs745OJxg409bY4u8Vnng="
     assert 'credential-type="password"' in turn.link()

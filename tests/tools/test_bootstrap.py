@@ -221,7 +221,7 @@ def test_a_changed_source_is_built_again(monkeypatch: pytest.MonkeyPatch, tmp_pa
     ran: list[list[str]] = []
     monkeypatch.setattr(bootstrap, "run", lambda arguments, **_: ran.append(arguments))
     monkeypatch.setattr(bootstrap, "pick_node", lambda: Path("/usr/bin/node"))
-    monkeypatch.setattr(bootstrap, "node_modules", lambda node: None)
+    monkeypatch.setattr(bootstrap, "node_modules", lambda node, folder: None)
     assert bootstrap.main(["run"]) == 0
     assert [arguments[-1] for arguments in ran] == ["tools.locales", "build"]
     ran.clear()
@@ -265,10 +265,11 @@ def test_locks_satisfy_what_the_project_asks_for() -> None:
             assert version in requirement.specifier, f"{lock} has {requirement.name} {version}"
 
 
-def test_the_clients_lock_names_no_place() -> None:
-    text = (ROOT / "web/client/package-lock.json").read_text()
+@pytest.mark.parametrize("folder", ["web/client", "tests/interop"])
+def test_npm_locks_name_no_place(folder: str) -> None:
+    text = (ROOT / folder / "package-lock.json").read_text()
     assert '"resolved"' not in text
-    assert "omit-lockfile-registry-resolved=true" in (ROOT / "web/client/.npmrc").read_text()
+    assert "omit-lockfile-registry-resolved=true" in (ROOT / folder / ".npmrc").read_text()
 
 
 def test_containers_set_only_settings_that_exist() -> None:

@@ -14,10 +14,11 @@ local function same(stored, before)
 end
 
 local HASHES = {person = 'people', track = 'tracks'}
+local FIELDS = {stage = true, recording = true}
 for i = 9, #ARGV, 4 do
   local kind, field, before = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  if kind == 'stage' then
-    if (redis.call('HGET', key('room', room), 'stage') or '') ~= before then return {} end
+  if FIELDS[kind] then
+    if (redis.call('HGET', key('room', room), kind) or '') ~= before then return {} end
   elseif not same(redis.call('HGET', key(HASHES[kind], room), field), before) then
     return {}
   end
@@ -28,15 +29,23 @@ if name == 'track.published' then
 end
 for i = 9, #ARGV, 4 do
   local kind, field, after = ARGV[i], ARGV[i + 1], ARGV[i + 3]
-  if kind == 'stage' then
-    if after == '' then redis.call('HDEL', key('room', room), 'stage')
-    else redis.call('HSET', key('room', room), 'stage', after) end
+  if FIELDS[kind] then
+    if after == '' then redis.call('HDEL', key('room', room), kind)
+    else redis.call('HSET', key('room', room), kind, after) end
   elseif after ~= '' then
     redis.call('HSET', key(HASHES[kind], room), field, after)
     if kind == 'track' and private ~= '' then redis.call('HSET', key('records', room), field, private) end
   else
     redis.call('HDEL', key(HASHES[kind], room), field)
     if kind == 'track' then redis.call('HDEL', key('records', room), field) end
+  end
+end
+if name == 'recording.started' then -- earlier answers are void
+  local people = redis.call('HGETALL', key('people', room))
+  for i = 1, #people, 2 do
+    local person = cjson.decode(people[i + 1])
+    person.recording_consent = cjson.null
+    redis.call('HSET', key('people', room), people[i], cjson.encode(person))
   end
 end
 return {epoch, publish(room, name, data, private)}

@@ -1,6 +1,6 @@
 -- Shared in front of every script. ARGV[1] is the prefix of all keys; time is Redis's own.
 --
--- <p>room:<room>      hash: epoch, seq, stage          <p>people:<room>   hash: identity -> Participant
+-- <p>room:<room>      hash: epoch, seq, stage, recording  <p>people:<room>   hash: identity -> Participant
 -- <p>granted:<room>   hash: identity -> token's role   <p>tabs:<room>     hash: identity -> sessions in the roster
 -- <p>sessions:<room>  hash: session -> {identity, node, kind}
 -- <p>tracks:<room>    hash: track -> Track             <p>records:<room>  hash: track -> {session, node, worker, info}
@@ -63,6 +63,7 @@ local function leave(room, identity, reason, seat_s)
   if reason ~= 'removed' then
     local seat = cjson.decode(person)
     seat.granted = redis.call('HGET', key('granted', room), identity)
+    seat.recording = redis.call('HGET', key('room', room), 'recording')
     redis.call('SET', key('seat', room, identity), cjson.encode(seat), 'EX', seat_s)
   end
   redis.call('HDEL', key('people', room), identity)

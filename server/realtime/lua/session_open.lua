@@ -38,6 +38,9 @@ if kind ~= 'whep' then
       seat = cjson.decode(seat)
       offered.hand_ms, offered.floor = seat.hand_ms, seat.floor
       if seat.granted == granted then offered.role = seat.role end
+      if seat.recording and seat.recording == redis.call('HGET', key('room', room), 'recording') then
+        offered.recording_consent = seat.recording_consent -- their answer to this very recording
+      end
     end
     redis.call('DEL', key('seat', room, identity))
     redis.call('HSET', key('people', room), identity, cjson.encode(offered))

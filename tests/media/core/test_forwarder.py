@@ -70,6 +70,7 @@ def forwarder(seq: int = 65_500, ts: int = 0xFFFFFF00) -> Forwarder:
         ts=ts,
         rtx_ssrc=0xABCE,
         rtx_pt=101,
+        rtx_seq=ts & 0xFFFF,
     )
 
 

@@ -14,6 +14,7 @@ from tests.server.http.client import http_client
 STATS = {
     "uptime_s": 12.5,
     "late_s": 0.002,
+    "way": "gso/native",
     "port": {"received": 10, "received_bytes": 1000, "dropped_empty": 1},
     "worker": {"drop.loop": 2},
     "tracks": {"t_1": {"codec": "VP8"}, "t_2": {"codec": "VP8"}, "t_3": {"codec": "opus"}},

@@ -37,6 +37,7 @@ from server.realtime.timings import Timings
 from server.store import Store
 from server.tokens import Grant
 from tests.server.guests import until
+from tests.server.realtime.paper import Paper
 from tests.server.settings import make_settings
 from tests.services import die_with_parent
 
@@ -91,6 +92,7 @@ class Node:
     store: Store
     realtime: Realtime
     media: Media = field(default_factory=Media)
+    paper: Paper = field(default_factory=Paper)
     gate: sio.Gate | None = None
     url: str = ""
 
@@ -114,6 +116,7 @@ class Node:
             live=self.realtime.live,
             stores=self.store,
             tracks=self.media,
+            recorder=self.paper,
             clock=lambda: time.time_ns() // 1_000_000,
         )
 
@@ -196,7 +199,7 @@ async def running_node(
 async def serving(node: Node) -> AsyncIterator[Node]:
     """Let ``node`` take sockets on a port of the kernel's choice."""
     app = web.Application()
-    async with sio.attach(app, node.settings, node.realtime, node.media) as gate:
+    async with sio.attach(app, node.settings, node.realtime, node.media, node.paper) as gate:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:

@@ -450,6 +450,10 @@ async def test_who_speaks_is_told_to_everybody(node: Node) -> None:
         await publish(ann, sender, MIC)
         await bob.signal("speaker.changed", identities=["ann"])
         await ann.signal("speaker.changed", identities=["ann"])
+        late = await node.tab(grant("late"))
+        with closing(Follower(late)) as follower:
+            await follower.view()
+            await late.signal("speaker.changed", identities=["ann"])
 
 
 @pytest.mark.slow

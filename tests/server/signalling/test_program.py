@@ -28,7 +28,7 @@ def live(*tracks: Track, stage: str | None = None) -> Live:
     people = {
         t.identity: Participant(
             identity=t.identity, name=t.identity, role=Role.SPEAKER, city="", joined_ms=0,
-            hand_ms=None, floor=False, synthetic=False,
+            hand_ms=None, floor=False, synthetic=False, recording_consent=None,
         )
         for t in tracks
     }  # fmt: skip
@@ -37,6 +37,7 @@ def live(*tracks: Track, stage: str | None = None) -> Live:
         participants=people,
         tracks={t.id: t for t in tracks},
         stage=None if stage is None else Identity(stage),
+        recording=None,
         messages=(),
     )
 

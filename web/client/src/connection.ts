@@ -21,6 +21,7 @@ export interface Ending {
 
 const CONNECT_MS = 8_000;
 const ANSWER_MS = 10_000;
+const VERIFY_MS = 2_000;
 
 /** Refusals that trying again will not change. */
 const FINAL: ReadonlySet<CallCode> = new Set(["bad_token", "not_found", "forbidden", "removed", "room_full", "bad_command"]);
@@ -112,6 +113,18 @@ export class Connection {
   readonly reconnectNow = (): void => {
     this.#wake();
   };
+
+  /** Something else has broken: ask whether the node is still there, and do not wait long for it. */
+  async verify(): Promise<void> {
+    const socket = this.#socket;
+    if (!socket || this.link.value !== "connected") return;
+    const { epoch, seq } = this.#timeline;
+    try {
+      await this.call("events.after", { epoch, seq }, { answer_ms: VERIFY_MS });
+    } catch (error) {
+      if ((error as CallError).code === "timeout") this.#drop(socket);
+    }
+  }
 
   /** Drop the connection as a failing network would; the seat is kept and taken again. */
   readonly #lost = (): void => {

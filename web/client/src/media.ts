@@ -1,11 +1,12 @@
 // Everything a person sends and receives in a room: captures, both peer connections, the wish of
 // what to see, the mode (everything, audio first, text only). Owns the captured tracks.
 
-import { computed, signal, type Signal } from "@preact/signals";
+import { computed, effect, signal, untracked, type Signal } from "@preact/signals";
 import { CallError } from "./calls";
 import type { Connection } from "./connection";
 import { choice, choose, openDevice, openScreen, watchDevices, DeviceTrouble, type DeviceKind } from "./devices";
 import { Publisher } from "./publisher";
+import type { Relays } from "./relays";
 import { Sound } from "./sound";
 import { Subscriber } from "./subscriber";
 import { View } from "./view";
@@ -39,8 +40,6 @@ export class Media {
   readonly subscriber: Subscriber;
   readonly view: View;
   readonly failing = computed(() => [this.publisher.state.value, this.subscriber.state.value].some((state) => state === "failed" || state === "disconnected"));
-  /** Relays of this deployment for networks that need one; none of anybody else's. */
-  iceServers: RTCIceServer[] = [];
   onNotice: (notice: Notice) => void = () => {};
   /** Whether the room lets this person send that now. */
   mayPublish: (source: Source) => boolean = () => true;
@@ -50,18 +49,26 @@ export class Media {
   #turns = new Map<Source, Promise<unknown>>();
   #stopWatching = watchDevices((gone, come) => void this.#devicesChanged(gone, come));
 
-  constructor(private readonly connection: Connection) {
+  constructor(
+    private readonly connection: Connection,
+    readonly relays: Relays,
+  ) {
     const server = { call: connection.call.bind(connection) };
-    this.publisher = new Publisher(server, () => this.iceServers);
-    this.subscriber = new Subscriber(server, () => this.iceServers);
+    this.publisher = new Publisher(server, relays);
+    this.subscriber = new Subscriber(server, relays);
     this.view = new View(server, this.mode, () => this.#joined);
     this.subscriber.received.subscribe(() => this.#playSound());
     void this.sound.useSpeaker(choice.value.speaker);
+    // One network carries both, and media notices first when it is gone.
+    effect(() => {
+      if (this.failing.value) untracked(() => void connection.verify());
+    });
   }
 
   /** The room was joined: publish what is on, ask for what is shown. */
   joined(same: boolean): void {
     this.#joined = true;
+    this.relays.start();
     if (!same) {
       this.subscriber.renew();
       this.paused.value = new Set();
@@ -232,6 +239,7 @@ export class Media {
     this.microphoneOn.value = this.cameraOn.value = false;
     this.publisher.close();
     this.subscriber.close();
+    this.relays.stop();
     this.sound.close();
   }
 

@@ -4,6 +4,7 @@
 import { signal } from "@preact/signals";
 import { CallError } from "./calls";
 import { Recovery } from "./recovery";
+import type { Relays } from "./relays";
 import type { Source, Track } from "./wire";
 
 export interface Server {
@@ -41,7 +42,7 @@ export class Publisher {
 
   constructor(
     private readonly server: Server,
-    private readonly ice: () => RTCIceServer[],
+    private readonly relays: Relays,
   ) {}
 
   /** Send `track` as `source` (null keeps the line but sends nothing), muted or not. */
@@ -148,7 +149,7 @@ export class Publisher {
 
   #connection(): RTCPeerConnection {
     if (this.pc) return this.pc;
-    const pc = new RTCPeerConnection({ iceServers: this.ice(), bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
+    const pc = new RTCPeerConnection({ iceServers: this.relays.servers, bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
     pc.addEventListener("connectionstatechange", () => {
       if (this.pc !== pc) return;
       this.state.value = pc.connectionState;
@@ -192,6 +193,7 @@ export class Publisher {
     const pc = this.pc;
     if (!pc || (!this.#dirty && !iceRestart)) return;
     this.#dirty = false;
+    if (iceRestart) this.relays.renew(pc);
     await pc.setLocalDescription(await pc.createOffer({ iceRestart }));
     const offered = [...this.#slots].map(([source, slot]) => ({ source, slot, muted: slot.muted, mid: slot.transceiver.mid }));
     let answer: { sdp: string; tracks: Track[] };

@@ -47,6 +47,16 @@ export function apply(live: Live, named: Pick<Envelope, "name" | "data">): Live 
     }
     case "chat.posted":
       return { ...live, messages: merge(live.messages, [event.data.message]).slice(-CHAT_TAIL) };
+    case "recording.started": {
+      const people = Object.entries(live.participants);
+      const unasked = Object.fromEntries(people.map(([identity, person]) => [identity, { ...person, recording_consent: null }]));
+      return { ...live, recording: event.data.recording, participants: unasked };
+    }
+    case "recording.stopped":
+    case "recording.failed":
+      return live.recording?.id === event.data.id ? { ...live, recording: null } : live;
+    case "recording.answered":
+      return change(live, event.data.identity, { recording_consent: event.data.given });
     default:
       return live;
   }

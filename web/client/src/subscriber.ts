@@ -3,6 +3,7 @@
 
 import { signal } from "@preact/signals";
 import { Recovery } from "./recovery";
+import type { Relays } from "./relays";
 import type { Server } from "./publisher";
 import type { MediaOffer } from "./wire";
 
@@ -19,7 +20,7 @@ export class Subscriber {
 
   constructor(
     private readonly server: Server,
-    private readonly ice: () => RTCIceServer[],
+    private readonly relays: Relays,
   ) {}
 
   /** Take an offer; older generations than one seen are ignored. */
@@ -66,6 +67,7 @@ export class Subscriber {
       this.pc = this.#connection();
     }
     const pc = this.pc;
+    this.relays.renew(pc);
     await pc.setRemoteDescription({ type: "offer", sdp: offer.sdp });
     await pc.setLocalDescription(await pc.createAnswer());
     if (this.pc !== pc) return;
@@ -80,7 +82,7 @@ export class Subscriber {
   }
 
   #connection(): RTCPeerConnection {
-    const pc = new RTCPeerConnection({ iceServers: this.ice(), bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
+    const pc = new RTCPeerConnection({ iceServers: this.relays.servers, bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
     pc.addEventListener("connectionstatechange", () => {
       if (this.pc !== pc) return;
       this.state.value = pc.connectionState;

@@ -7,11 +7,13 @@ export type SessionId = string;
 export type TrackId = string;
 export type NodeId = string;
 export type MessageId = string;
+export type RecordingId = string;
 
 export type RoomKind = "lobby" | "hall" | "stage" | "interview" | "desk" | "booth" | "table";
 export type Role = "moderator" | "speaker" | "member" | "viewer";
 export type Source = "microphone" | "camera" | "screen" | "screen_audio";
 export type Kind = "audio" | "video";
+export type RecordingScope = "program" | "participants";
 export type Code = "bad_command" | "bad_token" | "bad_sdp" | "not_joined" | "not_found" | "forbidden" | "conflict" | "exists" | "room_full" | "removed" | "rate_limited" | "too_large" | "unavailable" | "internal";
 
 // What is true in a room
@@ -34,6 +36,7 @@ export interface Participant {
   hand_ms: number | null;
   floor: boolean;
   synthetic: boolean;
+  recording_consent: boolean | null;
 }
 
 export interface Track {
@@ -55,11 +58,20 @@ export interface Message {
   sent_ms: number;
 }
 
+export interface Recording {
+  id: RecordingId;
+  scope: RecordingScope;
+  by: Identity;
+  started_ms: number;
+  node: NodeId;
+}
+
 export interface Live {
   room: Room;
   participants: Record<string, Participant>;
   tracks: Record<string, Track>;
   stage: Identity | null;
+  recording: Recording | null;
   messages: Message[];
 }
 
@@ -192,6 +204,16 @@ export interface MediaRestart {
   anew?: boolean;
 }
 
+export interface RecordingStart {
+  scope: RecordingScope;
+}
+
+export type RecordingStop = Record<string, never>;
+
+export interface RecordingConsent {
+  given: boolean;
+}
+
 // Events: server to everybody in the room, numbered
 
 export interface RoomUpdated {
@@ -256,6 +278,25 @@ export interface ChatPosted {
   message: Message;
 }
 
+export interface RecordingStarted {
+  recording: Recording;
+}
+
+export interface RecordingStopped {
+  id: RecordingId;
+  by: Identity;
+}
+
+export interface RecordingFailed {
+  id: RecordingId;
+  reason: string;
+}
+
+export interface RecordingAnswered {
+  identity: Identity;
+  given: boolean;
+}
+
 // Signals: server to one session
 
 export interface ReceivedTrack {
@@ -308,6 +349,9 @@ export interface Commands {
   "media.view": MediaView;
   "media.answer": MediaAnswer;
   "media.restart": MediaRestart;
+  "recording.start": RecordingStart;
+  "recording.stop": RecordingStop;
+  "recording.consent": RecordingConsent;
 }
 
 export interface Events {
@@ -325,6 +369,10 @@ export interface Events {
   "track.updated": TrackUpdated;
   "track.unpublished": TrackUnpublished;
   "chat.posted": ChatPosted;
+  "recording.started": RecordingStarted;
+  "recording.stopped": RecordingStopped;
+  "recording.failed": RecordingFailed;
+  "recording.answered": RecordingAnswered;
 }
 
 export interface Signals {
@@ -374,6 +422,10 @@ export const PERMISSIONS: Record<string, readonly Role[] | Record<RoomKind, read
   "media.view": ["moderator", "speaker", "member", "viewer"],
   "media.answer": ["moderator", "speaker", "member", "viewer"],
   "media.restart": ["moderator", "speaker", "member", "viewer"],
+  "recording.start": ["moderator"],
+  "recording.stop": ["moderator"],
+  "recording.read": ["moderator"],
+  "recording.consent": ["moderator", "speaker", "member", "viewer"],
   "whip.publish": ["moderator", "speaker", "member"],
   "whep.play": ["moderator", "speaker", "member", "viewer"],
   "publish.microphone": { lobby: ["moderator", "speaker", "member"], hall: ["moderator", "speaker"], stage: ["moderator", "speaker"], interview: ["moderator", "speaker", "member"], desk: ["moderator", "speaker", "member"], booth: ["moderator", "speaker", "member"], table: ["moderator", "speaker", "member"] },

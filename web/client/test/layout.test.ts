@@ -4,7 +4,7 @@ import { initials } from "../src/room/tile";
 import type { Live, Participant, Source, Track } from "../src/wire";
 
 function person(identity: string, joined_ms: number, changes: Partial<Participant> = {}): Participant {
-  return { identity, name: identity, role: "member", city: "", joined_ms, hand_ms: null, floor: false, synthetic: false, ...changes };
+  return { identity, name: identity, role: "member", city: "", joined_ms, hand_ms: null, floor: false, synthetic: false, recording_consent: null, ...changes };
 }
 function track(identity: string, source: Source, changes: Partial<Track> = {}): Track {
   return { id: `${identity}-${source}`, identity, source, kind: source === "microphone" ? "audio" : "video", codec: "", muted: false, forced: false, ...changes };
@@ -15,6 +15,7 @@ function room(people: Participant[], tracks: Track[] = [], stage: string | null 
     participants: Object.fromEntries(people.map((each) => [each.identity, each])),
     tracks: Object.fromEntries(tracks.map((each) => [each.id, each])),
     stage,
+    recording: null,
     messages: [],
   };
 }

@@ -4,8 +4,9 @@ import type { Envelope, Live, Snapshot } from "../src/wire";
 
 const live: Live = {
   room: { id: "hall", kind: "hall", names: { en: "Hall" }, city: "", zone: "UTC", created_ms: 0 },
-  participants: { ann: { identity: "ann", name: "Ann", role: "member", city: "", joined_ms: 0, hand_ms: null, floor: false, synthetic: false } },
+  participants: { ann: { identity: "ann", name: "Ann", role: "member", city: "", joined_ms: 0, hand_ms: null, floor: false, synthetic: false, recording_consent: null } },
   tracks: {},
+  recording: null,
   stage: null,
   messages: [],
 };

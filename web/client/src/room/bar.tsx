@@ -67,6 +67,7 @@ export function ControlBar({ session }: { session: Session }) {
         {!text && <Control icon={layout.value === "stage" ? "grid" : "stage"} label={layout.value === "stage" ? t("Grid view") : t("Stage view")} test="layout" shortcut="G" wide onClick={() => { layout.value = layout.value === "stage" ? "grid" : "stage"; }} />}
         <Control icon="chat" label={t("Chat")} test="chat-toggle" shortcut="C" pressed={panel.value === "chat"} badge={session.unread.value} badgeLabel={tn("unread message", "unread messages", session.unread.value)} onClick={() => session.togglePanel("chat")} />
         <Control icon="people" label={t("People")} test="people-toggle" shortcut="P" pressed={panel.value === "people"} badge={session.may("floor.give") ? hands : 0} badgeLabel={tn("raised hand", "raised hands", hands)} onClick={() => session.togglePanel("people")} />
+        {session.may("recording.start") && <Control icon="record" label={t("Record")} test="record" pressed={session.connection.live.value!.recording !== null} wide onClick={() => { open.value = "recording"; }} />}
         <Control icon="language" label={t("Language")} test="language" wide onClick={() => { open.value = "more"; }} />
         <Control icon="devices" label={t("Settings")} test="settings" wide onClick={() => { open.value = "settings"; }} />
         <span class="narrow-only"><Control icon="more" label={t("More")} test="more" onClick={() => { open.value = "more"; }} /></span>
@@ -106,6 +107,7 @@ export function MoreDialog({ session }: { session: Session }) {
           <button type="button" class="more-item" onClick={() => { close(); void media.share(!sharing); }} data-test="more-share"><Icon name="screen" />{sharing ? t("Stop sharing") : t("Share a screen")}</button>
         )}
         <button type="button" class="more-item" onClick={() => { open.value = "settings"; }} data-test="more-settings"><Icon name="devices" />{t("Devices and network")}</button>
+        {session.may("recording.start") && <button type="button" class="more-item" onClick={() => { open.value = "recording"; }} data-test="more-record"><Icon name="record" />{t("Record")}</button>}
         <button type="button" class="more-item" onClick={() => { open.value = "status"; }}><Icon name="pulse" />{t("Connection")}</button>
       </div>
       <h3 class="dialog-sub">{t("Language of this page")}</h3>

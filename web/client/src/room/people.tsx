@@ -1,6 +1,6 @@
 // Who is here: raised hands in their order, then everybody by role; a moderator's acts beside each.
 
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { t, tn } from "../i18n";
 import { Confirm } from "../ui/dialog";
 import { Icon } from "../ui/icons";
@@ -72,6 +72,8 @@ interface RowProps {
 
 function Row({ session, live, person, place, onRemove }: RowProps) {
   const [open, setOpen] = useState(false);
+  const choices = useRef<HTMLDivElement>(null);
+  useEffect(() => choices.current?.scrollIntoView({ block: "nearest" }), [open]);
   const mine = person.identity === session.connection.me.value?.identity;
   const tracks = Object.values(live.tracks).filter((track) => track.identity === person.identity);
   const speaking = session.media.speakers.value.includes(person.identity);
@@ -107,7 +109,7 @@ function Row({ session, live, person, place, onRemove }: RowProps) {
         </button>
       )}
       {open && (
-        <div class="person-acts" role="group" aria-label={person.name}>
+        <div class="person-acts" role="group" aria-label={person.name} ref={choices}>
           {acts.map(({ test, label, run, warning }) => (
             <button key={test} type="button" class={warning ? "button small warning" : "button small"} onClick={() => { setOpen(false); run(); }} data-test={`act-${test}`}>{label}</button>
           ))}

@@ -12,6 +12,7 @@ import { Chat } from "./chat";
 import { HelpDialog, useShortcuts } from "./keys";
 import { People } from "./people";
 import { DevicePicker, Meter, ModeChoice, SpeakerTest } from "./pickers";
+import { ConsentQuestion, RecordingDialog, RecordingTally } from "./recording";
 import type { Panel, Session } from "./session";
 import { Pictures } from "./stage";
 import { ReconnectBar, StatusDialog, StatusPill } from "./status";
@@ -54,6 +55,7 @@ function Inside({ session }: { session: Session }) {
         <span class="room-count muted tnum" data-test="people-count">{tn("{count} person", "{count} people", people)}</span>
         {session.onStage.value && <span class="tally live big" role="status" data-test="on-air">{t("LIVE")}</span>}
         {!session.onStage.value && session.person.value?.floor && <span class="tally standby big" role="status" data-test="has-floor">{t("YOUR FLOOR")}</span>}
+        <RecordingTally session={session} />
         <StatusPill session={session} />
       </header>
       <ReconnectBar session={session} />
@@ -62,6 +64,7 @@ function Inside({ session }: { session: Session }) {
       {panel && <SidePanel session={session} panel={panel} />}
       <ControlBar session={session} />
       <Dialogs session={session} />
+      <ConsentQuestion session={session} />
     </div>
   );
 }
@@ -120,6 +123,7 @@ function Dialogs({ session }: { session: Session }) {
     case "status": return <StatusDialog session={session} />;
     case "leave": return <LeaveDialog session={session} />;
     case "more": return <MoreDialog session={session} />;
+    case "recording": return <RecordingDialog session={session} />;
     case "settings": return <Settings session={session} />;
     case null: return null;
   }

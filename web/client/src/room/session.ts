@@ -10,16 +10,27 @@ import type { Featured } from "../layout";
 import { Media, type Mode } from "../media";
 import { Outbox } from "../outbox";
 import { Rights } from "../permissions";
+import { Relays } from "../relays";
 import { merge } from "../state";
 import { claims } from "../token";
 import { announce, toast, toasts } from "../ui/say";
 import { explainCode, explainTrouble, roomName, sourceName } from "../words";
 import { DeviceTrouble } from "../devices";
+import { ending } from "./recording";
 import type { Envelope, Live, Message, Role } from "../wire";
 
 export type Panel = "chat" | "people";
 export type Layout = "stage" | "grid";
-export type Open = "help" | "settings" | "more" | "status" | "leave" | null;
+export type Open = "help" | "settings" | "more" | "status" | "leave" | "recording" | null;
+
+/** A recording as /api/v1/rooms/{room}/recordings lists it. */
+export interface StoredRecording {
+  id: string;
+  started_ms: number;
+  ended_ms: number | null;
+  reason: string;
+  files: { name: string; url: string; bytes: number; duration_ms: number; segments: { name: string }[] }[];
+}
 
 /** Messages kept on the page; older ones can be asked for again. */
 const LOG = 1_000;
@@ -55,15 +66,14 @@ export class Session {
 
   constructor(
     readonly room: string,
-    token: string,
+    private readonly token: string,
   ) {
     const said = claims(token);
     const venue = (said["venue"] ?? {}) as { role?: Role };
     this.claimed = { name: String(said["name"] ?? said["sub"] ?? ""), role: venue.role ?? "member" };
     this.connection = new Connection(room, token);
-    this.media = new Media(this.connection);
-    // Long before the room is entered; without an answer one goes without relays.
-    ask<{ iceServers: RTCIceServer[] }>("/api/v1/ice", token).then(({ iceServers }) => { this.media.iceServers = iceServers; }, () => {});
+    const relays = new Relays(async () => (await ask<{ iceServers: RTCIceServer[] }>("/api/v1/ice", token)).iceServers);
+    this.media = new Media(this.connection, relays);
     const key = `yunhai.outbox.${room}`;
     this.outbox = new Outbox(
       async (id, text) => (await this.connection.call<{ message: Message }>("chat.send", { text }, { id })).message,
@@ -137,6 +147,11 @@ export class Session {
     toast(cause, { detail: next, tone: "warning" });
   }
 
+  /** What was recorded of this room; only moderators get an answer. */
+  async recordings(): Promise<StoredRecording[]> {
+    return (await ask<{ recordings: StoredRecording[] }>(`/api/v1/rooms/${this.room}/recordings`, this.token)).recordings;
+  }
+
   async loadEarlier(): Promise<void> {
     const before = this.messages.value[0]?.number;
     if (before === undefined || before <= 1) {
@@ -196,6 +211,15 @@ export class Session {
         break;
       case "floor.taken":
         if (data.identity === mine) toast(t("The floor has gone back to the moderator. Thank you."));
+        break;
+      case "recording.started":
+        announce(t("This room is being recorded"));
+        break;
+      case "recording.stopped":
+        toast(t("The recording has ended."));
+        break;
+      case "recording.failed":
+        this.may("recording.stop") ? toast(t("The recording has ended."), { detail: ending((envelope.data as { reason: string }).reason), tone: "warning" }) : toast(t("The recording has ended."));
         break;
       case "stage.changed":
         if (data.identity && data.identity === mine) toast(t("You are on stage now: everybody sees you large."));

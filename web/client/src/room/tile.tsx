@@ -3,6 +3,7 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { cityName, cityZone } from "../cities";
 import { now_ms, time } from "../clock";
+import { decodable } from "../codecs";
 import { t } from "../i18n";
 import type { Featured, Shown } from "../layout";
 import { Icon } from "../ui/icons";
@@ -81,10 +82,11 @@ export function Tile({ session, shown, source = "camera", large }: Props) {
   const mine = person.identity === connection.me.value?.identity;
   const track = source === "screen" ? shown.screen : shown.camera;
   const sent = mine ? (source === "screen" ? media.screen.value : media.cameraOn.value ? media.camera.value : null) : null;
-  const wished = !mine && track && !track.muted && !track.forced ? track : undefined;
+  const wished = !mine && track && !track.muted && !track.forced && decodable(track) ? track : undefined;
   const element = useWish(session, wished);
   const received = wished ? media.subscriber.received.value.get(wished.id) ?? null : null;
   const picture = sent ?? (media.mode.value === "text" || (media.mode.value === "audio" && source === "camera") ? null : received);
+  const foreign = !mine && track !== undefined && media.mode.value !== "text" && !decodable(track);
   const held = wished !== undefined && media.paused.value.has(wished.id);
   const silent = mine ? !media.microphoneOn.value : !microphone || microphone.muted || microphone.forced;
   const speaking = !silent && media.speakers.value.includes(person.identity);
@@ -108,7 +110,8 @@ export function Tile({ session, shown, source = "camera", large }: Props) {
         {staged && <span class="tally live" data-test="tally-live">{t("LIVE")}</span>}
         {person.synthetic && <span class="tag demo" title={t("A synthetic participant of the demonstration")}>{t("Demo")}</span>}
         {person.hand_ms !== null && <span class="mark amber" title={t("Hand raised")}><Icon name="hand" /><span class="sr-only">{t("Hand raised")}</span></span>}
-        {held && <span class="mark amber" data-test="paused">{t("Picture paused: weak network")}</span>}
+        {held && !foreign && <span class="mark amber" title={t("Picture paused: weak network")} data-test="paused"><Icon name="pulse" /><span class={large ? "" : "sr-only"}>{t("Picture paused: weak network")}</span></span>}
+        {foreign && <span class="mark amber" data-test="undecodable">{t("This browser cannot show {codec} video", { codec: track!.codec })}</span>}
       </div>
       <div class="tile-name">
         {source === "camera" && silent && <span class="tile-silent" title={t("Microphone off")}><Icon name="microphoneOff" /><span class="sr-only">{t("Microphone off")}</span></span>}

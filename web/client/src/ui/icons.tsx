@@ -27,6 +27,7 @@ const PATHS: Record<string, ComponentChildren> = {
   back: <path d="M14.5 5 8 12l6.5 7" />,
   forward: <path d="m9.5 5 6.5 7-6.5 7" />,
   clock: <><circle cx="12" cy="12" r="8.5" /><path d="M12 7v5l3.2 2" /></>,
+  record: <><circle cx="12" cy="12" r="8.5" /><circle cx="12" cy="12" r="3.5" fill="currentColor" /></>,
   check: <path d="m5 12.5 4.5 4.500L19 7.5" />,
 };
 

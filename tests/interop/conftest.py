@@ -1,0 +1,72 @@
+"""Venues and browsers as in the end-to-end tests, and such that meet over a network of their own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, async_playwright
+
+from tests.e2e.conftest import Venue, browser, small_venue, ticket, venue, visit
+from tests.e2e.visitor import CHROMIUM_ARGUMENTS, FAKE_DEVICES, Visitor
+from tests.network import Namespace, namespace
+from tests.nodes import running_node
+from tests.services import running_valkey
+
+__all__ = ["browser", "browser_in", "small_venue", "venue", "visit", "visitor_at"]
+
+
+@pytest.fixture
+def inside() -> Iterator[Namespace]:
+    with namespace() as made:
+        yield made
+
+
+@asynccontextmanager
+async def browser_in(
+    place: Namespace, folder: Path, url: str, *arguments: str
+) -> AsyncIterator[Browser]:
+    """Run a Chromium that has only the namespace's network, and may use devices at ``url``."""
+    program = place.script(folder / "chromium", "/usr/bin/chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=program,
+            args=[
+                *CHROMIUM_ARGUMENTS,
+                FAKE_DEVICES,
+                f"--unsafely-treat-insecure-origin-as-secure={url}",
+                *arguments,
+            ],
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def visitor_at(
+    browser: Browser, venue: Venue, identity: str, room: str
+) -> AsyncIterator[Visitor]:
+    token = ticket(room=room, identity=identity, publish=True)
+    visitor = await Visitor.arrive(browser, venue.gz.url, token)
+    yield visitor
+    await visitor.leave()
+
+
+@pytest.fixture
+def reachable(tmp_path: Path, inside: Namespace) -> Iterator[Venue]:
+    """A node that listens on this end of the cable."""
+    with (
+        running_valkey() as valkey,
+        running_node(
+            "gz",
+            tmp_path,
+            redis_url=valkey.url,
+            database_url=f"sqlite:///{tmp_path / 'venue.db'}",
+            host=inside.near,
+        ) as node,
+    ):
+        yield Venue((node,))

@@ -1,0 +1,92 @@
+"""Rooms entered from networks that are in the way: UDP blocked, addresses that change, IPv6."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser
+
+from tests.e2e.conftest import Venue
+from tests.e2e.visitor import Visitor
+from tests.interop.conftest import browser_in, visitor_at
+from tests.network import Namespace
+from tests.nodes import running_node
+from tests.services import running_valkey
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+
+
+async def way_of(visitor: Visitor) -> str:
+    """What the status pill's details say of the route."""
+    await visitor.press("status-pill")
+    await visitor.test("path").wait_for()
+    said = await visitor.test("path").locator("dd").first.inner_text()
+    await visitor.page.keyboard.press("Escape")
+    return str(said)
+
+
+async def test_where_udp_is_blocked_one_is_in_the_room_by_tcp_within_8_s(
+    reachable: Venue, inside: Namespace, tmp_path: Path
+) -> None:
+    inside.block("meta l4proto udp")
+    room = reachable.open_room("table-1", "table")
+    async with (
+        browser_in(inside, tmp_path, reachable.gz.url) as browser,
+        visitor_at(browser, reachable, "anna", room) as anna,
+        visitor_at(browser, reachable, "ben", room) as ben,
+    ):
+        await anna.enter(room)
+        await ben.open(room)
+        began = time.monotonic()
+        await ben.press("enter")
+        await ben.until_seen_moving("anna", 8)
+        await anna.until_seen_moving("ben", began + 8 - time.monotonic())
+        await asyncio.gather(anna.until_heard("ben"), ben.until_heard("anna"))
+        for visitor in (anna, ben):
+            path = (await visitor.stats())["path"]
+            assert (path["protocol"], path["relayed"]) == ("tcp", False)
+            assert "TCP" in await way_of(visitor)
+
+
+async def test_media_goes_on_after_a_move_to_another_address(
+    reachable: Venue, inside: Namespace, tmp_path: Path
+) -> None:
+    room = reachable.open_room("table-1", "table")
+    async with (
+        browser_in(inside, tmp_path, reachable.gz.url) as browser,
+        visitor_at(browser, reachable, "anna", room) as anna,
+        visitor_at(browser, reachable, "ben", room) as ben,
+    ):
+        await asyncio.gather(anna.enter(room), ben.enter(room))
+        await asyncio.gather(anna.until_seen_moving("ben"), ben.until_seen_moving("anna"))
+        inside.move()
+        moved = time.monotonic()
+        await asyncio.gather(anna.until_seen_moving("ben"), ben.until_seen_moving("anna"))
+        print(f"{time.monotonic() - moved:.1f} s until moving pictures after the move")
+
+
+async def test_a_node_on_ipv6_alone_is_entered(tmp_path: Path, browser: Browser) -> None:
+    with (
+        running_valkey() as valkey,
+        running_node(
+            "gz",
+            tmp_path,
+            redis_url=valkey.url,
+            database_url=f"sqlite:///{tmp_path / 'venue.db'}",
+            host="::1",
+        ) as node,
+    ):
+        venue = Venue((node,))
+        room = venue.open_room("table-1", "table")
+        async with (
+            visitor_at(browser, venue, "anna", room) as anna,
+            visitor_at(browser, venue, "ben", room) as ben,
+        ):
+            await asyncio.gather(anna.enter(room), ben.enter(room))
+            await asyncio.gather(anna.until_seen_moving("ben"), ben.until_seen_moving("anna"))
+            await asyncio.gather(anna.until_heard("ben"), ben.until_heard("anna"))
+            path = (await anna.stats())["path"]
+            assert (path["protocol"], path["relayed"]) == ("udp", False)
