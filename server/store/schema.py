@@ -25,8 +25,7 @@ from server.store.database import (
     prepare_file,
 )
 
-VERSION = "0001"
-"""Revision of the newest migration."""
+_MIGRATIONS = Path(__file__).parent / "migrations"
 
 _LOCK = 0x79756E686169
 """Key of the advisory lock: "yunhai" in ASCII."""
@@ -41,7 +40,13 @@ async def migrate(database_url: str) -> None:
         StoreUnavailable: it cannot be reached or changed, or is of a later
             version than this program knows.
     """
-    await _change(database_url, "upgrade", VERSION)
+    await _change(database_url, "upgrade", newest_version())
+
+
+def newest_version() -> str:
+    """Read the revision of the newest migration off its file's name: v0001_what_it_does.py."""
+    newest = max(path.name for path in (_MIGRATIONS / "versions").glob("v*.py"))
+    return newest.partition("_")[0].removeprefix("v")
 
 
 async def downgrade(database_url: str, revision: str) -> None:
@@ -81,7 +86,7 @@ def _run(connection: Connection, change: _Change, revision: str) -> None:
     from alembic.util import CommandError
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     try:
         (command.upgrade if change == "upgrade" else command.downgrade)(config, revision)

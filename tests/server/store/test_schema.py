@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from server.store import Store, StoreUnavailable
 from server.store.database import make_engine, parse_url
-from server.store.schema import VERSION, downgrade, migrate
+from server.store.schema import downgrade, migrate, newest_version
 from server.store.tables import metadata
 from tests.server.store.samples import hall, say
 
@@ -45,8 +45,16 @@ async def test_migrations_make_the_tables_that_the_program_declares(database_url
     assert await in_database(database_url, differences) == []
 
 
-def test_the_version_is_that_of_the_newest_migration() -> None:
-    assert ScriptDirectory(str(ROOT / "server/store/migrations")).get_heads() == [VERSION]
+def test_the_newest_migration_is_the_one_whose_file_comes_last() -> None:
+    heads = ScriptDirectory(str(ROOT / "server/store/migrations")).get_heads()
+    assert heads == [newest_version()], "name migrations v0001_…, v0002_…: alembic --rev-id 0002"
+
+
+async def test_a_database_of_an_earlier_version_gets_what_is_new(database_url: str) -> None:
+    await migrate(database_url)
+    await downgrade(database_url, "0001")
+    await migrate(database_url)
+    assert await in_database(database_url, tables) >= set(metadata.tables)
 
 
 async def test_a_second_migration_changes_nothing_and_keeps_the_rows(database_url: str) -> None:

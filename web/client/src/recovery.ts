@@ -12,11 +12,13 @@ export class Recovery {
   #failures = 0;
   #online = true;
   #waiting = false;
+  #well = false;
 
   constructor(private readonly act: (step: Step) => Promise<void>) {}
 
   report(state: RTCPeerConnectionState): void {
-    if (state === "connected") this.reset();
+    this.#well = state === "connected";
+    if (this.#well) this.reset();
     else if (state === "failed") this.#schedule(this.#failures === 0 ? 0 : this.#backoff());
     else if (state === "disconnected") this.#schedule(GRACE_MS);
   }
@@ -55,6 +57,8 @@ export class Recovery {
     this.#failures += 1;
     const failures = this.#failures;
     await this.act(step).catch(() => {});
+    // It may be connected before the answer to what was done about it comes.
+    if (this.#well) return;
     // Rebuilding resets the count; keep it, so that waits go on growing.
     this.#failures = Math.max(this.#failures, failures);
     this.#schedule(CHECK_MS + this.#backoff());

@@ -46,6 +46,16 @@ describe("Recovery", () => {
     expect(steps).toEqual(["restart"]);
   });
 
+  it("leaves alone what is connected before the answer to a restart comes", async () => {
+    recovery = new Recovery(async (step) => {
+      steps.push(step);
+      recovery.report("connected");
+    });
+    recovery.report("failed");
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(steps).toEqual(["restart"]);
+  });
+
   it("survives an attempt that fails", async () => {
     recovery = new Recovery(async (step) => { steps.push(step); throw new Error("offline"); });
     recovery.report("failed");
