@@ -205,7 +205,10 @@ def wait_gone(pids: set[int]) -> None:
     ("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGKILL, -9)]
 )
 def test_node_takes_its_children_with_it(folder: Path, number: signal.Signals, code: int) -> None:
-    with running_node("gz", folder, redis_url="", database_url=f"sqlite:///{folder}/gz.db") as node:
+    database_url = f"sqlite:///{folder}/gz.db"
+    with running_node(
+        "gz", folder, redis_url="", database_url=database_url, YUNHAI_NATIVE="0"
+    ) as node:
         family = family_of(node.process.pid)
         assert len(family) == 3, "Valkey, the media nursery and its worker"
         node.process.send_signal(number)
