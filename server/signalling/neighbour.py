@@ -269,13 +269,12 @@ class Neighbour:
         keys = self._keys_to_use(theirs)
         if keys is not None and (self._open is None or self._open.keys.id != keys.id):
             await self._open_link(keys, theirs)
-        if self._open is None:
-            return
-        if self._open.received != self._mine.wanted:
-            await self._receive(self._open, dict(self._mine.wanted))
-        if self._open.sent != theirs.wants:
+        opened = self._open
+        if opened is not None and opened.received != self._mine.wanted:
+            await self._receive(opened, dict(self._mine.wanted))
+        if opened is not None and opened is self._open and opened.sent != theirs.wants:
             await self._link.relay_send(rpc.RelaySend(link=self.link_id, tracks=dict(theirs.wants)))
-            self._open.sent = theirs.wants
+            opened.sent = theirs.wants
 
     @property
     def _needed(self) -> bool:

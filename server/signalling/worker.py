@@ -286,7 +286,6 @@ class MediaWorker:
             await asyncio.gather(self._reading, return_exceptions=True)
         process = self._process
         if process is not None and process.returncode is None:
-            process.send_signal(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience_s):
                     await process.wait()

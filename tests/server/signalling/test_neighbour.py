@@ -328,3 +328,36 @@ async def test_whoever_waits_for_a_track_is_told_when_the_worker_expects_it(pair
     await pair.look()
     assert expected.is_set()
     assert pair.gz.neighbour.expected("t1").is_set()
+
+
+async def test_a_link_lost_while_the_worker_is_told_of_it_is_made_anew(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step went on with a link that was gone, and ended in an exception."""
+    tell = pair.gz.link.relay_receive
+    lost: list[rpc.RelayOpen | None] = []
+
+    async def tell_and_lose(request: rpc.RelayReceive) -> None:
+        await tell(request)
+        if not lost:
+            lost.append(pair.gz.notes.opened)
+            pair.gz.neighbour.relay_state("lost")
+
+    monkeypatch.setattr(pair.gz.link, "relay_receive", tell_and_lose)
+    steps = pair.gz.neighbour._step
+    failures: list[BaseException] = []
+
+    async def step() -> None:
+        try:
+            await steps()
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    monkeypatch.setattr(pair.gz.neighbour._steps, "_step", step)
+    pair.gz.wanted = wanted("t1")
+    await pair.pass_time(2 * REPEAT_S)
+    assert failures == []
+    assert lost
+    assert pair.agreed()
+    assert pair.gz.notes.opened is not lost[0]
