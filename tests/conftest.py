@@ -18,6 +18,16 @@ from tests.services import (
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Try a failed test of whole processes and browsers once more, and say so (RERUN).
+
+    They share two cores with everything they start; what fails twice is broken.
+    """
+    for item in items:
+        if item.get_closest_marker("slow") or item.get_closest_marker("e2e"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[Valkey]:
     """The session's Valkey."""

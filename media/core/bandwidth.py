@@ -16,6 +16,8 @@ GROWTH_PER_SECOND = 1.08  # far from the last known limit (draft §5.5)
 SLOW_START_PER_SECOND = 2.0  # until the first sign of a limit; as TCP's, in seconds for round trips
 AHEAD = 1.5  # growth stops at 1.5 times what is known to arrive (draft §5.5)
 AHEAD_BPS = 10_000
+WAKE_BPS = 300_000  # libwebrtc's kDefaultStartBitrateBps: room to try a picture again
+WAKE_AFTER = 10.0  # seconds of peace; on a path that cannot, trying costs a second of that
 RATE_WINDOW = 0.5  # libwebrtc's acknowledged_bitrate_estimator: 500 ms
 NEAR = 1.2  # beyond 1.2 times the last limit it is not the limit any more
 PACKET_BITS = 1200 * 8  # additive growth: about a packet per response time (draft §5.5)
@@ -204,7 +206,11 @@ class SendEstimate:
             grown = self._bps * SLOW_START_PER_SECOND**elapsed
         else:
             grown = self._bps * GROWTH_PER_SECOND**elapsed
-        self._set(max(self._bps, min(grown, AHEAD * arriving + AHEAD_BPS)))
+        ahead = AHEAD * arriving + AHEAD_BPS
+        if self._decreased_at is not None and now - self._decreased_at > WAKE_AFTER:
+            # With every picture paused little is sent, so little can be shown to arrive.
+            ahead = max(ahead, WAKE_BPS)
+        self._set(max(self._bps, min(grown, ahead)))
 
     def _set(self, bps: float) -> None:
         self._bps = min(max(bps, self._floor_bps), self._cap_bps)

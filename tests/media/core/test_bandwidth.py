@@ -168,6 +168,18 @@ def test_quiet_sender_is_not_credited_with_more_than_it_showed() -> None:
     assert seen[-1] <= 1_000_000  # the start value; nothing beyond was ever shown
 
 
+def test_sound_alone_gets_room_to_try_a_picture_again_after_an_outage() -> None:
+    estimate = SendEstimate(start_bps=1_000_000)
+    link = Link(estimate, rate_bps=3_000_000)
+    link.run(5, 800_000)
+    link.rate_bps = 60_000
+    link.run(8, 300_000)
+    assert estimate.bps < 100_000
+    link.rate_bps = 3_000_000
+    link.run(40, 40_000)
+    assert 250_000 <= estimate.bps <= 400_000
+
+
 def test_probe_shows_room_without_media_and_its_absence_makes_us_wait() -> None:
     link = Link(SendEstimate(start_bps=500_000), rate_bps=20_000_000)
     link.run(3, 400_000)
