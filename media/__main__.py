@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -29,8 +30,12 @@ PR_SET_PDEATHSIG = 1
 _log = logging.getLogger("media")
 
 
-def main() -> int:
-    """Run a worker; returns the exit code."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a worker; returns the exit code.
+
+    Args:
+        arguments: instead of the command line's.
+    """
     parser = argparse.ArgumentParser(prog="python -m media", description="Yunhai's media worker.")
     parser.add_argument("--socket", type=Path, required=True, help="the node's Unix socket")
     parser.add_argument("--host", default="0.0.0.0", help="address of the UDP port")  # noqa: S104
@@ -42,18 +47,18 @@ def main() -> int:
     parser.add_argument(
         "--native", type=Path, help="folder for the part in C; without, everything is Python"
     )
-    arguments = parser.parse_args()
-    _die_with_parent()
+    chosen = parser.parse_args(arguments)
+    die_with_parent()
     _configure_logs()
-    advertise = [address for address in arguments.advertise.split(",") if address]
+    advertise = [address for address in chosen.advertise.split(",") if address]
     return asyncio.run(
         _serve(
-            arguments.socket,
-            arguments.host,
-            arguments.port,
+            chosen.socket,
+            chosen.host,
+            chosen.port,
             advertise,
-            native_folder=arguments.native,
-            tcp=not arguments.no_tcp,
+            native_folder=chosen.native,
+            tcp=not chosen.no_tcp,
         )
     )
 
@@ -119,7 +124,7 @@ async def _equip(media_port: MediaPort, native_folder: Path | None) -> None:
     _log.info("packets leave by %s", media_port.way)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Have the kernel end us when the node dies, even by kill -9 (prctl(2), Linux only)."""
     if sys.platform != "linux":
         return

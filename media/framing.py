@@ -31,6 +31,7 @@ EmptyReply = (
     | rpc.RelayReceive
     | rpc.RelayClose
     | rpc.RecordingFeed
+    | rpc.Ping
 )
 Request = (
     rpc.PublisherOffer
@@ -66,6 +67,7 @@ REPLIES: Mapping[type[Request], Any] = {
     rpc.RelayClose: dict[str, Any],
     rpc.RecordingFeed: dict[str, Any],
     rpc.Hello: rpc.WorkerInfo,
+    rpc.Ping: dict[str, Any],
     rpc.Stats: dict[str, Any],
 }
 """What each request is answered with."""

@@ -31,8 +31,9 @@ from media.switchboard import Switchboard
 from media.track import PublishedTrack
 from media.udp import Address, MediaPort, Path
 
-KEEPALIVE_S = 1.0
-SILENCE_S = 3.0
+KEEPALIVE_S = 0.5
+SILENCE_S = 2.5
+"""Five keepalives: the loss of some says nothing, and a death is known within three seconds."""
 LINK_SSRC = 1
 """Of the link itself, in its keepalives; relay SSRCs are greater."""
 
@@ -66,6 +67,7 @@ class RelayLink:
         self._address: Address = ("", 0)
         self._heard_at = 0.0
         self._keepalive_at = 0.0
+        self._near = False
         self._their_report: tuple[int, float] | None = None
         self._streams: dict[int, RelayStream] = {}
         self._inputs: dict[int, Callable[[Packet, float], None]] = {}
@@ -90,6 +92,7 @@ class RelayLink:
         self._port.unregister_address(self._address, self._receive)
         self._srtp, self._path, self._address = srtp, path, address
         self._port.register_address(address, self._receive)
+        self._near = request.near
         self._state = ""
         self._heard_at = now
         self._keepalive_at = 0.0
@@ -130,6 +133,8 @@ class RelayLink:
             track = self._board.tracks.get(track_id)
             if track is None or track_id in self._incoming:
                 continue
+            if isinstance(track.upstream, RelayLink) and not self._near:
+                continue  # a third node never carries between two others
             output = self._outputs.get(track_id) or RelayOutput(self, track)
             self._outputs[track_id] = output
             output.want(rids, now)

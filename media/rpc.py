@@ -226,6 +226,8 @@ class RelayOpen:
     Attributes:
         link: id, the same on both sides.
         address, port: the other worker's UDP address.
+        near: both workers are of one node. Only such a link passes on what came in
+            on another: towards other nodes a worker sends what is published on it.
     """
 
     method: ClassVar[str] = "relay.open"
@@ -234,6 +236,7 @@ class RelayOpen:
     port: int
     tx_key: bytes
     rx_key: bytes
+    near: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,6 +303,13 @@ class WorkerInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ping:
+    """``ping``: a sign of life. Reply: {}."""
+
+    method: ClassVar[str] = "ping"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stats:
     """``stats``: reply is a map of counters and per-track / per-subscriber figures."""
 
@@ -345,7 +355,7 @@ class SpeakersNotice:
 
 @dataclass(frozen=True, kw_only=True)
 class RelayStateNotice:
-    """``up``: first authenticated packet arrived; ``lost``: silent for 3 s."""
+    """``up``: first authenticated packet arrived; ``lost``: silent for 2.5 s."""
 
     notice: ClassVar[str] = "relay.state"
     link: str

@@ -26,8 +26,9 @@ from server.realtime import sio
 from server.realtime.link import RedisUnreachable
 from server.realtime.service import Realtime
 from server.recording.recordings import Recordings
+from server.signalling.nursery import Nursery
 from server.signalling.service import Signalling
-from server.signalling.worker import WorkerProcess, WorkerStartError
+from server.signalling.worker import WorkerStartError
 from server.store import Store, StoreUnavailable
 from server.valkey import EmbeddedValkey, ValkeyError
 
@@ -49,11 +50,11 @@ class StartError(Exception):
         self.exit_code = exit_code
 
 
-async def serve(settings: Settings, first: WorkerProcess) -> None:
+async def serve(settings: Settings, nursery: Nursery) -> None:
     """Run the node until SIGTERM or SIGINT; a second signal ends it at once.
 
     Args:
-        first: the media worker's first process, already launched.
+        nursery: of the media workers, begun already.
 
     Raises:
         StartError: it cannot start.
@@ -68,7 +69,7 @@ async def serve(settings: Settings, first: WorkerProcess) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
-    async with running(settings, first) as app:
+    async with running(settings, nursery) as app:
         node, url = app[keys.SETTINGS].node, app[keys.SETTINGS].public_url
         log.info("open", node=node, url=url)
         await stopping.wait()
@@ -78,7 +79,7 @@ async def serve(settings: Settings, first: WorkerProcess) -> None:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, first: WorkerProcess | None = None
+    settings: Settings, nursery: Nursery | None = None
 ) -> AsyncIterator[web.Application]:
     """Run the node for the length of the block.
 
@@ -86,7 +87,7 @@ async def running(
     the services.
 
     Args:
-        first: the media worker's first process, if it has been launched already.
+        nursery: of the media workers, if it has begun already.
 
     Raises:
         StartError: something the node needs is away, or a port is taken.
@@ -94,7 +95,7 @@ async def running(
     with _listen(settings) as listener:
         if settings.port == 0:
             settings = with_port(settings, listener.getsockname()[1])
-        async with _services(settings, first) as app:
+        async with _services(settings, nursery) as app:
             runner = web.AppRunner(
                 app,
                 access_log=None,
@@ -131,9 +132,7 @@ async def running(
 
 
 @asynccontextmanager
-async def _services(
-    settings: Settings, first: WorkerProcess | None
-) -> AsyncIterator[web.Application]:
+async def _services(settings: Settings, nursery: Nursery | None) -> AsyncIterator[web.Application]:
     """Start what the application stands on, in order; build it."""
     async with AsyncExitStack() as stack:
         app = application.build(settings)
@@ -153,10 +152,10 @@ async def _services(
                 Realtime.start(settings, store, redis_url=redis_url)
             )
             signalling = await stack.enter_async_context(
-                Signalling.start(settings, realtime, first)
+                Signalling.start(settings, realtime, nursery)
             )
             recordings = await stack.enter_async_context(
-                Recordings.start(settings, realtime, store, signalling.link, signalling.relays)
+                Recordings.start(settings, realtime, store, signalling.workers, signalling.relays)
             )
         except (ValkeyError, RedisUnreachable, StoreUnavailable) as error:
             raise StartError(str(error), EXIT_DEPENDENCY) from error
@@ -168,23 +167,18 @@ async def _services(
         app[keys.RECORDINGS] = recordings
 
         async def media_figures() -> Iterable[Metric]:
-            return families(await signalling.stats())
+            return families(await signalling.workers.figures())
 
         app[keys.METRICS].ask(media_figures)
         readiness = app[keys.READINESS]
         readiness.require("sql", store.check)
         readiness.require("redis", realtime.link.check)
-        readiness.require("media", signalling.check)
+        readiness.require("media", signalling.workers.check)
         watch(
             "yunhai_sessions", "People's windows and encoders here.", lambda: len(realtime.sessions)
         )
         watch("yunhai_recordings", "Recordings this node writes now.", lambda: len(recordings))
         watch("yunhai_redis_up", "1 while Redis answers.", lambda: realtime.link.up)
-        watch(
-            "yunhai_media_worker_restarts",
-            "How often the media worker died.",
-            lambda: signalling.worker.restarts,
-        )
         yield app
 
 

@@ -145,31 +145,25 @@ def _serve(parsed: argparse.Namespace) -> int:
 
 
 async def _node(settings: config.Settings) -> int:
-    """Run the node: its media worker starts while the rest of the server is imported."""
-    from server.signalling.worker import WorkerProcess, WorkerStartError
+    """Run the node: what media workers need loads while the rest of the server does."""
+    from server.signalling.nursery import Nursery
 
+    nursery = Nursery()
     try:
-        first = await WorkerProcess.launch(settings, settings.media_port)
-    except WorkerStartError as error:
-        return _cannot_start(error, error.exit_code)
-    try:
+        await nursery.begin()
         gc.disable()
         from server.app import StartError, serve
 
         gc.freeze()  # what has been imported stays: no collection need look at it, now or later
         gc.enable()
         try:
-            await serve(settings, first)
+            await serve(settings, nursery)
         except StartError as error:
-            return _cannot_start(error, error.exit_code)
+            print(f"Yunhai cannot start: {error}", file=sys.stderr)
+            return error.exit_code
     finally:
-        await first.stop()
+        await nursery.close()
     return 0
-
-
-def _cannot_start(error: Exception, exit_code: int) -> int:
-    print(f"Yunhai cannot start: {error}", file=sys.stderr)
-    return exit_code
 
 
 def _token(parsed: argparse.Namespace) -> int:

@@ -63,6 +63,7 @@ class Settings:
     secret: str = field(repr=False)
     media_host: str
     media_port: int
+    media_workers: int
     media_tcp: bool
     media_addresses: tuple[str, ...]
     native: bool
@@ -234,6 +235,14 @@ def own_addresses() -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(a) for a in outward)) or ("127.0.0.1",)
 
 
+def _cores(_: dict[str, Any]) -> int:
+    """Count the cores this process may use."""
+    usable = (
+        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    )
+    return min(64, len(usable))
+
+
 def _own_database(values: dict[str, Any]) -> str:
     return f"sqlite:///{Path(values.get('data_dir', 'var')).absolute() / 'yunhai.db'}"
 
@@ -251,7 +260,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("redis_prefix", "word", "yunhai", "First word of every Redis key and channel, so that two conventions can share one Redis.", _prefix, lambda _: "yunhai"),
     Setting("secret", "secret", "made once, kept in the data folder", "Key that signs entry tokens, at least 32 bytes, the same on all nodes.", _secret, lambda _: None, secret=True),
     Setting("media_host", "address", "0.0.0.0", "Address the media port is bound to.", _address, lambda _: "0.0.0.0"),  # noqa: S104
-    Setting("media_port", "port", "7882", "Port for all sound and picture, UDP and TCP; 0 takes a free one. Open both in the firewall.", _between(0, 65535), lambda _: 7882),
+    Setting("media_port", "port", "7882", "Port for all sound and picture, UDP and TCP, of the first media worker; each further one takes the next number. 0 takes free ones. Open them in the firewall.", _between(0, 65535), lambda _: 7882),
+    Setting("media_workers", "number", "one for each core", "Most media workers this node runs, each on a port of its own and at most one core. They start when rooms need them.", _between(1, 64), _cores),
     Setting("media_tcp", "0 or 1", "1", "Whether networks that block UDP may send and receive media by TCP, on the same port number.", _switch, lambda _: True),
     Setting("media_addresses", "addresses", "this machine's", "IP addresses, separated by commas, that browsers send media to; the public one behind NAT.", _many(_address), _media_addresses),
     Setting("native", "0 or 1", "1", "1 compiles a small part of the media worker where a C compiler is (kept in the data folder); 0 leaves all to Python.", _switch, lambda _: True),
@@ -284,6 +294,10 @@ def load(environ: Mapping[str, str], *, keep: bool = True) -> Settings:
             problems.append(f"{setting.variable}_FILE: {error.strerror}: {error.filename}")
     if values.get("turn_secret") and not values.get("turn_urls"):
         problems.append(f"{PREFIX}TURN_SECRET: set without {PREFIX}TURN_URLS; name the servers too")
+    if not problems and values["media_port"] + values["media_workers"] > 65536:
+        problems.append(
+            f"{PREFIX}MEDIA_PORT: no room above it for {values['media_workers']} workers' ports"
+        )
     if not problems and values["secret"] is None:
         try:
             values["secret"] = own_secret(values["data_dir"], keep=keep)

@@ -161,17 +161,18 @@ async def _http_port(settings: Settings) -> str:
 
 
 async def _media_port(settings: Settings) -> str:
-    _try_port(
-        settings.media_host, settings.media_port, socket.SOCK_DGRAM, "UDP", "YUNHAI_MEDIA_PORT"
-    )
-    if settings.media_tcp:
-        _try_port(
-            settings.media_host, settings.media_port, socket.SOCK_STREAM, "TCP", "YUNHAI_MEDIA_PORT"
-        )
+    host, first, workers = settings.media_host, settings.media_port, settings.media_workers
+    for port in range(first, first + workers) if first else (0,):
+        variable = "YUNHAI_MEDIA_PORT" if port == first else "YUNHAI_MEDIA_WORKERS"
+        _try_port(host, port, socket.SOCK_DGRAM, "UDP", variable)
+        if settings.media_tcp:
+            _try_port(host, port, socket.SOCK_STREAM, "TCP", variable)
     told = ", ".join(settings.media_addresses)
+    ports = f"{first} to {first + workers - 1}" if first and workers > 1 else str(first)
+    plural = settings.media_tcp or workers > 1
     return (
-        f"UDP{' and TCP' if settings.media_tcp else ''} {settings.media_port}"
-        f" on {settings.media_host} {'are' if settings.media_tcp else 'is'} free;"
+        f"UDP{' and TCP' if settings.media_tcp else ''} {ports} on {host}"
+        f" {'are' if plural else 'is'} free for {workers} media worker{'s' * (workers > 1)};"
         f" browsers are told {told}"
     )
 

@@ -105,6 +105,7 @@ def running_node(
         "YUNHAI_MEDIA_HOST": host,
         "YUNHAI_MEDIA_ADDRESSES": host,
         "YUNHAI_MEDIA_PORT": "0",
+        "YUNHAI_MEDIA_WORKERS": "1",
         **settings,
     }
     log = folder / f"{name}.log"

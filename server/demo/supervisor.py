@@ -67,12 +67,16 @@ def demo_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def plan_nodes(count: int, environ: Mapping[str, str], redis_url: str) -> list[NodePlan]:
     """Give each node its name, ports and folder; the rest they share.
 
-    Node ``i`` listens on ``YUNHAI_PORT`` + i and ``YUNHAI_MEDIA_PORT`` + i.
+    Node ``i`` listens on ``YUNHAI_PORT`` + i and, after those of the nodes before it, on
+    UDP ports from ``YUNHAI_MEDIA_PORT`` on. Nodes that share the machine have one media
+    worker each unless ``YUNHAI_MEDIA_WORKERS`` is set.
 
     Raises:
         config.SettingsError: a ``YUNHAI_*`` variable is wrong.
     """
     base = demo_environment(environ)
+    if count > 1:
+        base.setdefault("YUNHAI_MEDIA_WORKERS", "1")
     settings = config.load(base)
     urls = [f"http://localhost:{settings.port + i}" for i in range(count)]
     if "YUNHAI_PUBLIC_URL" in environ:
@@ -85,7 +89,7 @@ def plan_nodes(count: int, environ: Mapping[str, str], redis_url: str) -> list[N
             "YUNHAI_PORT": str(settings.port + i),
             "YUNHAI_PUBLIC_URL": url,
             "YUNHAI_ORIGINS": ",".join(urls),
-            "YUNHAI_MEDIA_PORT": str(settings.media_port + i),
+            "YUNHAI_MEDIA_PORT": str(settings.media_port + i * settings.media_workers),
             "YUNHAI_REDIS_URL": redis_url,
             "YUNHAI_DATABASE_URL": settings.database_url,
             "YUNHAI_SECRET": settings.secret,

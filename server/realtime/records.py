@@ -33,7 +33,7 @@ class NodeRecord:
 
     Attributes:
         url: public base URL for clients.
-        media_address, media_port: where relay links of its media worker arrive.
+        media_address, media_port: of its first media worker.
         fence: rises with every lease; a write with an older one is refused.
     """
 

@@ -32,9 +32,10 @@ from server.realtime.scope import Scope
 from server.realtime.service import Realtime
 from server.recording import wishes
 from server.recording.process import RESERVE_BYTES, RecorderProcess
-from server.signalling.media_link import MediaLink
+from server.signalling.media_link import NO_RUN
 from server.signalling.reconcile import Steps
 from server.signalling.relays import Relays
+from server.signalling.workers import Workers
 from server.sockets import socket_folder
 from server.store import Store
 
@@ -52,12 +53,17 @@ class Recordings:
     """Owner: the application."""
 
     def __init__(
-        self, settings: Settings, realtime: Realtime, store: Store, link: MediaLink, relays: Relays
+        self,
+        settings: Settings,
+        realtime: Realtime,
+        store: Store,
+        workers: Workers,
+        relays: Relays,
     ) -> None:
         self.scope = Scope()
         self.realtime = realtime
         self.store = store
-        self.link = link
+        self.workers = workers
         self.relays = relays
         self._root = settings.data_dir.absolute() / "recordings"
         self._sockets = socket_folder(settings.data_dir)
@@ -68,10 +74,15 @@ class Recordings:
     @classmethod
     @asynccontextmanager
     async def start(
-        cls, settings: Settings, realtime: Realtime, store: Store, link: MediaLink, relays: Relays
+        cls,
+        settings: Settings,
+        realtime: Realtime,
+        store: Store,
+        workers: Workers,
+        relays: Relays,
     ) -> AsyncIterator[Recordings]:
         """Keep recordings for the length of the block; those that run then end with it."""
-        recordings = cls(settings, realtime, store, link, relays)
+        recordings = cls(settings, realtime, store, workers, relays)
         await recordings._adopt()
         recordings.scope.keep(recordings._tick)
         try:
@@ -237,7 +248,7 @@ class _Running:
         self._numbers: dict[Identity, int] = {}
         self._applied: list[Reel] | None = None
         self._fed: list[str] | None = None
-        self._starts = -1
+        self._run = NO_RUN
         self._over = False
         self._empty_ticks = 0
         self._key = f"recorder/{recording.id}"
@@ -267,18 +278,20 @@ class _Running:
             self._process.wish(reels)
             self._applied = reels
         tracks = wishes.tracks(reels)
-        link = self._recordings.link
-        if tracks == self._fed and self._starts == link.starts:
+        workers = self._recordings.workers
+        link = workers.place(self._key, self._mirror.room)
+        if tracks == self._fed and self._run == link.run:
             return
+        workers.weigh(self._key, len(tracks))
         wants = [rpc.WantedTrack(track=track, group="") for track in tracks]
-        self._recordings.relays.want(self._key, self._mirror.room, wants)
-        starts = link.starts
+        self._recordings.relays.want(self._key, link.index, self._mirror.room, wants)
+        run = link.run
         await link.recording_feed(
             rpc.RecordingFeed(
                 recording=self._recording.id, socket=str(self._process.socket), tracks=tracks
             )
         )
-        self._fed, self._starts = tracks, starts
+        self._fed, self._run = tracks, run
 
     async def fail(self, reason: str) -> None:
         """It ended by itself: tell the room, keep the books."""
@@ -301,9 +314,11 @@ class _Running:
         self._over = True
         self._unwatch()
         owner = self._recordings
-        owner.relays.want(self._key, self._mirror.room, [])
+        link = owner.workers.place(self._key, self._mirror.room)
+        owner.relays.want(self._key, link.index, self._mirror.room, [])
+        owner.workers.leave(self._key)
         try:
-            await owner.link.recording_feed(
+            await link.recording_feed(
                 rpc.RecordingFeed(recording=self._recording.id, socket="", tracks=[])
             )
         except RpcError as error:

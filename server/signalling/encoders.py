@@ -14,7 +14,6 @@ from rooms.live import Kind, Source
 from server.realtime.service import Realtime
 from server.signalling.admission import admit
 from server.signalling.endpoints import Endpoint, Endpoints
-from server.signalling.media_link import MediaLink
 from server.signalling.peers import Peers
 from server.tokens import Grant
 
@@ -24,10 +23,10 @@ SOURCES = {Kind.AUDIO: Source.MICROPHONE, Kind.VIDEO: Source.CAMERA}
 class Encoders:
     """Owner: Signalling."""
 
-    def __init__(self, realtime: Realtime, link: MediaLink, peers: Peers) -> None:
+    def __init__(self, realtime: Realtime, peers: Peers) -> None:
         self._realtime = realtime
         self._peers = peers
-        self.endpoints = Endpoints(link, posts_per_s=1.0, post_burst=20.0)
+        self.endpoints = Endpoints(posts_per_s=1.0, post_burst=20.0)
 
     async def publish(self, room: RoomId, grant: Grant, sdp: str) -> Endpoint:
         """Open a session and publish what the offer sends: at most one sound and one picture.
@@ -48,12 +47,13 @@ class Encoders:
         try:
             publisher = self._peers.of(session).publisher
             answer = await publisher.offer_auto(sdp, {kind: SOURCES[kind] for kind in kinds})
-            if not publisher.records or publisher.peer is None:
+            link, peer = publisher.link, publisher.peer
+            if not publisher.records or link is None or peer is None:
                 raise RoomError(
                     Code.BAD_SDP,
                     "The offer sends nothing that is spoken here. Send Opus, and VP8, H264, VP9 or AV1.",
                 )
-            return self.endpoints.add(session, publisher.peer, offer=sdp, answer=answer)
+            return self.endpoints.add(session, link, peer, offer=sdp, answer=answer)
         except BaseException:
             await session.close("left")
             raise

@@ -38,12 +38,14 @@ class Endpoint:
     """One WHIP or WHEP session.
 
     Attributes:
+        link: to the worker that has the peer.
         id: last part of its URL, 128 random bits.
         etag: names the ICE session; changes with each restart (RFC 9725 §4.3.1).
         remote: the client's credentials in the present ICE session.
     """
 
     session: Session
+    link: MediaLink
     peer: str
     answer: str
     remote: Fragment
@@ -59,8 +61,7 @@ class Endpoints:
         posts_per_s, post_burst: how often one person may start a session.
     """
 
-    def __init__(self, link: MediaLink, *, posts_per_s: float, post_burst: float) -> None:
-        self._link = link
+    def __init__(self, *, posts_per_s: float, post_burst: float) -> None:
         self._pace = (posts_per_s, post_burst)
         self._posts: dict[Identity, TokenBucket] = {}
         self._by_id: dict[str, Endpoint] = {}
@@ -68,7 +69,9 @@ class Endpoints:
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def add(self, session: Session, peer: str, *, offer: str, answer: str) -> Endpoint:
+    def add(
+        self, session: Session, link: MediaLink, peer: str, *, offer: str, answer: str
+    ) -> Endpoint:
         """Give a session its URL until it closes.
 
         Raises:
@@ -78,7 +81,7 @@ class Endpoints:
             raise RoomError(
                 Code.UNAVAILABLE, "The session ended while it began. Try again.", retry_after_s=1.0
             )
-        endpoint = Endpoint(session, peer, answer, credentials_of(offer))
+        endpoint = Endpoint(session, link, peer, answer, credentials_of(offer))
         self._by_id[endpoint.id] = endpoint
 
         async def forget(_: Session, __: str) -> None:
@@ -134,7 +137,7 @@ class Endpoints:
             RoomError: NOT_FOUND or UNAVAILABLE; the session is as before.
         """
         try:
-            ours = await self._link.peer_restart(
+            ours = await endpoint.link.peer_restart(
                 rpc.PeerRestart(peer=endpoint.peer, ufrag=remote.ufrag, pwd=remote.pwd)
             )
         except RpcError as error:

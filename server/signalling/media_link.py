@@ -1,7 +1,7 @@
-"""Calls to whichever media worker is up, and its notices by kind.
+"""Calls to one of the node's media workers, whichever process it is now, and its notices by kind.
 
-One object for the node's lifetime; ``worker.MediaWorker`` attaches a connection
-when a worker comes up and takes it away when it dies. Refusals come as
+One object for each worker and the node's lifetime; ``worker.MediaWorker`` attaches a
+connection when the process is up and takes it away when it dies. Refusals come as
 ``media.framing.RpcError``; ``room_error`` puts one into a person's words.
 """
 
@@ -17,6 +17,10 @@ from rooms.errors import Code, RoomError
 AWAY_RETRY_S = 2.0
 """A worker that died is usually back within this."""
 
+Run = tuple[int, int]
+"""A worker's index and which of its starts; (-1, 0) is none."""
+NO_RUN: Run = (-1, 0)
+
 _N = TypeVar(
     "_N",
     rpc.PeerStateNotice,
@@ -30,11 +34,17 @@ _N = TypeVar(
 class MediaLink:
     """The node's side of the media RPC.
 
-    Owner: Signalling. ``starts`` counts the workers attached so far: state that a
-    worker held is gone when it has changed.
+    Owner: Workers.
+
+    Attributes:
+        index: which of the node's workers, from 0.
+        starts: processes attached so far.
+        lost: the worker could not be started again when it was last tried.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, index: int = 0) -> None:
+        self.index = index
+        self.lost = False
         self._client: RpcClient | None = None
         self._handlers: dict[type[Notice], list[Callable[[Any], None]]] = {}
         self.starts = 0
@@ -45,10 +55,16 @@ class MediaLink:
         """Whether a worker is there now."""
         return self._client is not None
 
+    @property
+    def run(self) -> Run:
+        """Name the process: what a peer or link was told is gone when this has changed."""
+        return self.index, self.starts
+
     def attach(self, client: RpcClient, info: rpc.WorkerInfo) -> None:
         """Send calls to this worker from now on."""
         self._client, self.info = client, info
         self.starts += 1
+        self.lost = False
 
     def detach(self) -> None:
         """Refuse calls (``gone``) until the next worker is attached."""
@@ -105,6 +121,14 @@ class MediaLink:
         """Close a link; one that died with its worker is closed already."""
         if self._client is not None:
             await self._client.call(rpc.RelayClose(link=link))
+
+    async def ping(self, timeout_s: float) -> None:
+        """Await a sign of life.
+
+        Raises:
+            RpcError: ``timeout`` or ``gone``.
+        """
+        await self._require().call(rpc.Ping(), timeout_s)
 
     async def recording_feed(self, request: rpc.RecordingFeed) -> None:
         await self._require().call(request)

@@ -1,4 +1,4 @@
-"""One other node, and the relay link between its worker and ours.
+"""One other worker, of this node or another, and the relay link between it and one of ours.
 
 Says and hears whole states (``_State``); nothing here is a step in a dialogue that
 could be missed. Keys are fresh for every pair of worker runs and after every loss,
@@ -13,7 +13,7 @@ import ipaddress
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -22,10 +22,12 @@ from media import rpc
 from media.framing import RpcError
 from rooms.ids import NodeId, RoomId
 from server.realtime.scope import Scope
-from server.signalling.media_link import MediaLink
+from server.signalling.media_link import NO_RUN, MediaLink
 from server.signalling.reconcile import Steps
 
 REPEAT_S = 2.0
+FORGET_S = 15.0
+"""After so long a silence the last word of one whose link is lost counts no more."""
 LINGER_S = 5.0
 """How long what nobody wants any more still crosses."""
 KEY_BYTES = 44
@@ -34,9 +36,19 @@ KEY_BYTES = 44
 log = structlog.get_logger("relays")
 
 
+class Where(NamedTuple):
+    """A media worker anywhere."""
+
+    node: NodeId
+    worker: int
+
+    def __str__(self) -> str:
+        return f"{self.node}.{self.worker}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """A track of the other node that somebody here wants, with the layers of use."""
+    """A track of the other worker that somebody here wants, with the layers of use."""
 
     room: RoomId
     info: rpc.TrackInfo
@@ -52,7 +64,7 @@ class _Keys(msgspec.Struct, frozen=True):
 
 
 class _State(msgspec.Struct, frozen=True, kw_only=True):
-    """What a node says of itself to the other.
+    """What one side says of itself to the other.
 
     Attributes:
         run: of the speaker's worker; changes when that starts anew.
@@ -100,33 +112,41 @@ class _Mine:
 
 
 class Neighbour:
-    """Our half of what two nodes agree on.
+    """Our half of what two workers' nodes agree on.
 
     Owner: Relays. Acts in ``_step`` only, one at a time; everything else notes what
     is wanted or heard and wakes it.
+
+    Args:
+        link: to our worker.
+        say: sends our state to the other half.
+        near_address: where workers of one node reach each other.
     """
 
     def __init__(
         self,
-        us: NodeId,
-        them: NodeId,
+        us: Where,
+        them: Where,
         link: MediaLink,
-        say: Callable[[NodeId, dict[str, Any]], Awaitable[None]],
+        say: Callable[[dict[str, Any]], Awaitable[None]],
         scope: Scope,
         clock: Callable[[], float],
+        near_address: str,
     ) -> None:
-        self._us = us
         self._them = them
         self._keeper = us < them
+        self._near = us.node == them.node
+        self._near_address = near_address
         self._link = link
         self._say = say
         self._clock = clock
-        self._steps = Steps(scope, f"relay link to {them}", self._step)
-        self._starts = 0
+        self._steps = Steps(scope, f"relay link of {us} to {them}", self._step)
+        self._run_of = NO_RUN
         self._run = ""
         self._alive = True
         self._mine = _Mine()
         self._theirs: _State | None = None
+        self._heard_at = 0.0
         self._open: _Open | None = None
         self._lost = ""
         self._warned = False
@@ -135,7 +155,7 @@ class Neighbour:
         self._said: _State | None = None
         self._said_at = 0.0
         self._expected: dict[str, asyncio.Event] = {}
-        self.link_id = "relay/" + "/".join(sorted((us, them)))
+        self.link_id = "relay/" + "/".join(map(str, sorted((us, them))))
 
     @property
     def state(self) -> str:
@@ -158,7 +178,7 @@ class Neighbour:
         *,
         alive: bool,
     ) -> None:
-        """Take the whole of what people here want of that node now."""
+        """Take the whole of what our worker wants of the other now."""
         now = self._clock()
         mine, kept = self._mine, dict(wanted)
         for track, old in mine.wanted.items():
@@ -176,12 +196,13 @@ class Neighbour:
         self._steps.wake()
 
     def hear(self, payload: dict[str, Any]) -> None:
-        """Take the other node's state."""
+        """Take the other side's state."""
         try:
             self._theirs = msgspec.convert(payload, _State)
         except msgspec.ValidationError as error:
-            log.warning("unreadable relay state", node=self._them, cause=str(error))
+            log.warning("unreadable relay state", of=str(self._them), cause=str(error))
             return
+        self._heard_at = self._clock()
         self._answer_due = self._answer_due or self._theirs.ask
         self._steps.wake()
 
@@ -193,12 +214,12 @@ class Neighbour:
             self._open.up, self._warned = True, False
         else:
             if self._open.up:
-                log.warning("relay link lost", node=self._them)
+                log.warning("relay link lost", to=str(self._them))
             elif not self._warned:
                 self._warned = True
                 log.warning(
                     "a relay link carries nothing: open the other node's UDP port to this one",
-                    node=self._them,
+                    to=str(self._them),
                     port=self._theirs.port if self._theirs else 0,
                 )
             self._lost, self._open = self._open.keys.id, None
@@ -214,8 +235,10 @@ class Neighbour:
         if not self._link.up or self._link.info is None:
             return
         now = self._clock()
-        if self._starts != self._link.starts:  # whatever the last worker had open is gone
-            self._starts, self._run, self._open = self._link.starts, secrets.token_hex(8), None
+        if self._run_of != self._link.run:  # whatever the last process had open is gone
+            self._run_of, self._run, self._open = self._link.run, secrets.token_hex(8), None
+        if self._lost and now - self._heard_at > FORGET_S:
+            self._theirs = None
         if not self._alive:
             self._theirs, self._said, self._lost = None, None, ""
             await self.close()
@@ -225,7 +248,7 @@ class Neighbour:
         except RpcError as error:
             if error.code == "gone":
                 raise
-            log.warning("relay link refused", node=self._them, cause=str(error))
+            log.warning("relay link refused", to=str(self._them), cause=str(error))
             if self._open is not None:
                 self._lost, self._open = self._open.keys.id, None
         await self._speak(now)
@@ -246,13 +269,12 @@ class Neighbour:
         keys = self._keys_to_use(theirs)
         if keys is not None and (self._open is None or self._open.keys.id != keys.id):
             await self._open_link(keys, theirs)
-        if self._open is None:
-            return
-        if self._open.received != self._mine.wanted:
-            await self._receive(self._open, dict(self._mine.wanted))
-        if self._open.sent != theirs.wants:
+        opened = self._open
+        if opened is not None and opened.received != self._mine.wanted:
+            await self._receive(opened, dict(self._mine.wanted))
+        if opened is not None and opened is self._open and opened.sent != theirs.wants:
             await self._link.relay_send(rpc.RelaySend(link=self.link_id, tracks=dict(theirs.wants)))
-            self._open.sent = theirs.wants
+            opened.sent = theirs.wants
 
     @property
     def _needed(self) -> bool:
@@ -281,6 +303,7 @@ class Neighbour:
                 port=theirs.port,
                 tx_key=keys.up if self._keeper else keys.down,
                 rx_key=keys.down if self._keeper else keys.up,
+                near=self._near,
             )
         )
         self._open = _Open(keys=keys, their_run=theirs.run)
@@ -307,7 +330,7 @@ class Neighbour:
         state = _State(
             run=self._run,
             heard_run=theirs.run if theirs else "",
-            addresses=info.addresses,
+            addresses=[self._near_address] if self._near else info.addresses,
             port=info.port,
             wants={track: list(want.rids) for track, want in self._mine.wanted.items()},
             number=self._mine.number,
@@ -324,11 +347,11 @@ class Neighbour:
             return
         asking = (changed or repeat) and not self._settled
         self._said, self._said_at, self._answer_due = state, now, False
-        await self._say(self._them, msgspec.to_builtins(msgspec.structs.replace(state, ask=asking)))
+        await self._say(msgspec.to_builtins(msgspec.structs.replace(state, ask=asking)))
 
     @property
     def _settled(self) -> bool:
-        """Whether the other node has confirmed all that we said and need."""
+        """Whether the other side has confirmed all that we said and need."""
         theirs, opened = self._theirs, self._open
         if theirs is None or theirs.heard_run != self._run:
             return not self._needed
@@ -343,7 +366,7 @@ class Neighbour:
             await self._link.relay_close(self.link_id)
         except RpcError as error:
             if error.code != "gone":
-                log.warning("relay link not closed", node=self._them, cause=str(error))
+                log.warning("relay link not closed", to=str(self._them), cause=str(error))
 
 
 def common_address(ours: list[str], theirs: list[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
@@ -35,7 +36,9 @@ from server.realtime.sessions import Session
 from server.signalling.media_link import MediaLink, room_error
 from server.signalling.publishing import Publisher
 from server.signalling.relays import Relays
+from server.signalling.speakers import Speakers
 from server.signalling.subscribing import Subscriber
+from server.signalling.workers import Workers
 
 log = structlog.get_logger("signalling")
 
@@ -56,19 +59,23 @@ class Peers:
     Owner: Signalling.
     """
 
-    def __init__(self, realtime: Realtime, link: MediaLink, relays: Relays, scope: Scope) -> None:
+    def __init__(self, realtime: Realtime, workers: Workers, relays: Relays, scope: Scope) -> None:
         self._realtime = realtime
         self._node: NodeId = realtime.nodes.me.id
-        self._link = link
+        self._workers = workers
         self._relays = relays
         self._scope = scope
         self._entries: dict[SessionId, _Entry] = {}
-        self._interrupted: list[Session] = []
+        self._interrupted: dict[MediaLink, list[Session]] = {}
+        self._speakers = Speakers()
+        for link in workers.links:
+            link.on(rpc.PeerStateNotice, self._peer_state)
+            link.on(rpc.SubscriberOfferNotice, self._subscriber_offer)
+            link.on(rpc.PausedNotice, self._paused)
+            link.on(rpc.SpeakersNotice, partial(self._heard, link.index))
+        workers.on_up.append(self._worker_up)
+        workers.on_down.append(self._worker_down)
         self._talking: dict[RoomId, SpeakerChanged] = {}
-        link.on(rpc.PeerStateNotice, self._peer_state)
-        link.on(rpc.SubscriberOfferNotice, self._subscriber_offer)
-        link.on(rpc.PausedNotice, self._paused)
-        link.on(rpc.SpeakersNotice, self._speakers)
 
     # Commands.
 
@@ -114,7 +121,7 @@ class Peers:
             raise RoomError(Code.NOT_FOUND, "This track has ended.")
         if record.node == self._node and (held or not record.track.forced):
             try:
-                await self._link.track_hold(track, held)
+                await self._workers.links[record.worker].track_hold(track, held)
             except RpcError as error:
                 raise room_error(error) from error
 
@@ -132,8 +139,8 @@ class Peers:
                 raise RoomError(Code.NOT_JOINED, "This session has ended. Enter the room again.")
             entry = _Entry(
                 session,
-                Publisher(session, self._link, self._realtime.live, self._node, self._scope),
-                Subscriber(session, self._link, self._relays, self._scope),
+                Publisher(session, self._workers, self._realtime.live, self._node, self._scope),
+                Subscriber(session, self._workers, self._relays, self._scope),
                 session.mirror.watch(lambda mirror, event: self._room_event(session, event)),
             )
             self._entries[session.id] = entry
@@ -187,12 +194,12 @@ class Peers:
         for track_id, record in list(records.items()):
             track = present.get(track_id, record.track)
             if track.forced != record.track.forced:
-                self._scope.spawn(self._hold_own(track_id, track.forced))
+                self._scope.spawn(self._hold_own(record.worker, track_id, track.forced))
             records[track_id] = replace(record, track=track)
 
-    async def _hold_own(self, track: TrackId, held: bool) -> None:
+    async def _hold_own(self, worker: int, track: TrackId, held: bool) -> None:
         try:
-            await self._link.track_hold(track, held)
+            await self._workers.links[worker].track_hold(track, held)
         except RpcError as error:
             log.warning("not held", track=track, cause=str(error))
 
@@ -210,25 +217,30 @@ class Peers:
                 else:
                     self._scope.spawn(entry.publisher.retract(track_id))
 
-    # The worker.
+    # The workers.
 
-    def worker_down(self) -> None:
+    def _worker_down(self, link: MediaLink) -> None:
         """Everything the worker had is gone: encoders end, tabs lose their tracks."""
-        self._talking.clear()
         for entry in list(self._entries.values()):
+            if entry.publisher.link is not link:
+                continue
             if entry.session.kind == "whip":
                 entry.session.end("lost")
             elif entry.publisher.peer is not None:
-                self._interrupted.append(entry.session)
+                self._interrupted.setdefault(link, []).append(entry.session)
                 self._scope.spawn(entry.publisher.end())
+        for room in self._speakers.forget(link.index):
+            self._tell_speakers(RoomId(room))
+        if link.lost:  # nobody waits for it: its people are placed elsewhere
+            self._worker_up(link)
 
-    def worker_up(self) -> None:
-        """A new worker is ready: offer anew what people receive, ask for what they send."""
+    def _worker_up(self, link: MediaLink) -> None:
+        """Offer anew what its people receive, ask for what they send."""
         for entry in self._entries.values():
-            entry.subscriber.wake()
-        for session in self._interrupted:
+            if entry.subscriber.link in (link, None):
+                entry.subscriber.wake()
+        for session in self._interrupted.pop(link, ()):
             session.signal(MediaState(peer="publisher", state="failed"))
-        self._interrupted.clear()
 
     def _find(self, peer: str) -> tuple[str, _Entry] | None:
         half, _, rest = peer.partition("/")
@@ -267,13 +279,17 @@ class Peers:
             tracks = [TrackId(track) for track in notice.tracks]
             found[1].session.signal(MediaPaused(tracks=tracks, reason="bandwidth"))
 
-    def _speakers(self, notice: rpc.SpeakersNotice) -> None:
-        self._talking.pop(RoomId(notice.room), None)
-        mirror = self._realtime.mirrors.get(RoomId(notice.room))
+    def _heard(self, worker: int, notice: rpc.SpeakersNotice) -> None:
+        self._speakers.take(worker, notice)
+        self._tell_speakers(RoomId(notice.room))
+
+    def _tell_speakers(self, room: RoomId) -> None:
+        self._talking.pop(room, None)
+        mirror = self._realtime.mirrors.get(room)
         if mirror is None:
             return
         identities: dict[Identity, None] = {}
-        for track_id in notice.tracks:
+        for track_id in self._speakers.of(room):
             track = mirror.live.tracks.get(TrackId(track_id))
             if track is not None:
                 identities[track.identity] = None

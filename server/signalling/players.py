@@ -23,6 +23,7 @@ from server.signalling.media_link import MediaLink, room_error
 from server.signalling.program import program
 from server.signalling.reconcile import Steps
 from server.signalling.relays import Relays
+from server.signalling.workers import Workers
 from server.tokens import Grant
 
 log = structlog.get_logger("signalling")
@@ -38,20 +39,22 @@ class Player:
 
     Attributes:
         person: the one it shows, or None for the program.
+        link: to the worker that has it.
     """
 
     def __init__(
         self,
         session: Session,
         person: Identity | None,
-        link: MediaLink,
+        workers: Workers,
         relays: Relays,
         scope: Scope,
     ) -> None:
         self.session = session
         self.person = person
         self.peer = f"player/{session.id}"
-        self._link = link
+        self.link = workers.place(self.peer, session.room)
+        self._workers = workers
         self._relays = relays
         self._applied: list[rpc.WantedTrack] = []
         self._steps = Steps(scope, f"player {session.id}", self._step)
@@ -75,15 +78,16 @@ class Player:
                 retry_after_s=NO_STREAM_RETRY_S,
             )
         room = self.session.room
-        self._relays.want(self.peer, room, wants)
-        if not await self._relays.ready(room, [w.track for w in wants], RELAY_TIMEOUT_S):
+        self._want(wants)
+        index = self.link.index
+        if not await self._relays.ready(index, room, [w.track for w in wants], RELAY_TIMEOUT_S):
             raise RoomError(
                 Code.UNAVAILABLE,
                 "The node that has this stream does not answer. Try again shortly.",
                 retry_after_s=NO_STREAM_RETRY_S,
             )
         try:
-            answer = await self._link.player_offer(
+            answer = await self.link.player_offer(
                 rpc.PlayerOffer(peer=self.peer, room=room, sdp=sdp, wants=wants)
             )
         except RpcError as error:
@@ -96,16 +100,21 @@ class Player:
         self._steps.wake()
 
     async def close(self) -> None:
-        self._relays.want(self.peer, self.session.room, [])
-        await self._link.peer_close(self.peer)
+        self._want([])
+        self._workers.leave(self.peer)
+        await self.link.peer_close(self.peer)
+
+    def _want(self, wants: list[rpc.WantedTrack]) -> None:
+        self._workers.weigh(self.peer, len(wants))
+        self._relays.want(self.peer, self.link.index, self.session.room, wants)
 
     async def _step(self) -> None:
         wants = self.wants()
         if self.session.closed or wants == self._applied:
             return
-        self._relays.want(self.peer, self.session.room, wants)
+        self._want(wants)
         try:
-            await self._link.player_set(rpc.PlayerSet(peer=self.peer, wants=wants))
+            await self.link.player_set(rpc.PlayerSet(peer=self.peer, wants=wants))
         except RpcError as error:
             if error.code != "no_codec":
                 raise
@@ -118,15 +127,17 @@ class Player:
 class Players:
     """Owner: Signalling."""
 
-    def __init__(self, realtime: Realtime, link: MediaLink, relays: Relays, scope: Scope) -> None:
+    def __init__(self, realtime: Realtime, workers: Workers, relays: Relays, scope: Scope) -> None:
         self._realtime = realtime
-        self._link = link
+        self._workers = workers
         self._relays = relays
         self._scope = scope
         self._players: dict[SessionId, Player] = {}
         # A wall of screens, or a load test, comes back all at once.
-        self.endpoints = Endpoints(link, posts_per_s=50.0, post_burst=400.0)
-        link.on(rpc.PeerStateNotice, self._peer_state)
+        self.endpoints = Endpoints(posts_per_s=50.0, post_burst=400.0)
+        for link in workers.links:
+            link.on(rpc.PeerStateNotice, self._peer_state)
+        workers.on_down.append(self._worker_down)
 
     async def play(
         self, room: RoomId, grant: Grant, sdp: str, person: Identity | None = None
@@ -151,7 +162,7 @@ class Players:
             )
         session = await admit(self._realtime, room, grant, "whep")
         try:
-            player = Player(session, person, self._link, self._relays, self._scope)
+            player = Player(session, person, self._workers, self._relays, self._scope)
             self._players[session.id] = player
             session.on_close(self._session_closed)
             answer = await player.open(sdp)
@@ -162,15 +173,16 @@ class Players:
 
             session.on_close(stop_watching)
             player.room_event(session.mirror, None)  # whatever changed while it opened
-            return self.endpoints.add(session, player.peer, offer=sdp, answer=answer)
+            return self.endpoints.add(session, player.link, player.peer, offer=sdp, answer=answer)
         except BaseException:
             await session.close("left")
             raise
 
-    def worker_down(self) -> None:
-        """Every player's connection is gone: they have to post again."""
+    def _worker_down(self, link: MediaLink) -> None:
+        """Its players' connections are gone: they have to post again."""
         for player in list(self._players.values()):
-            player.session.end("lost")
+            if player.link is link:
+                player.session.end("lost")
 
     async def _session_closed(self, session: Session, reason: str) -> None:
         player = self._players.pop(session.id, None)

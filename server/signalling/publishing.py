@@ -26,7 +26,8 @@ from server.realtime.live import LiveRooms
 from server.realtime.records import TrackRecord
 from server.realtime.scope import Scope
 from server.realtime.sessions import Session
-from server.signalling.media_link import MediaLink, room_error
+from server.signalling.media_link import NO_RUN, MediaLink, room_error
+from server.signalling.workers import Workers
 from server.tokens import Grant
 
 KINDS = {
@@ -38,8 +39,6 @@ KINDS = {
 RETRY_S = 1.0
 NO_LINES = {"": ""}
 """Names no m-line, since every mid has a letter; nothing at all would name every line."""
-WORKER = 0
-"""Index of this node's only worker."""
 
 
 def refusal(grant: Grant, live: Live, source: Source) -> RoomError | None:
@@ -72,25 +71,29 @@ class Publisher:
     Owner: the session's entry in ``Peers``. Invariant: ``records`` are the tracks of
     the peer that is open now and that the room was told of. Offers, retractions
     and closing take turns.
+
+    Attributes:
+        link: to the worker that has, or last had, the peer.
     """
 
     def __init__(
         self,
         session: Session,
-        link: MediaLink,
+        workers: Workers,
         live: LiveRooms,
         node: NodeId,
         scope: Scope,
     ) -> None:
         self._session = session
         self._mirror = session.mirror
-        self._link = link
+        self._workers = workers
+        self.link: MediaLink | None = None
         self._live = live
         self._node = node
         self._scope = scope
         self._turn = asyncio.Lock()
         self._opened = 0
-        self._starts = 0
+        self._run = NO_RUN
         self._origin = ""
         self._mids: dict[str, TrackId] = {}
         self._closed = False
@@ -112,15 +115,15 @@ class Publisher:
         _require_distinct(offered)
         async with self._turn:
             self._require_allowed(track.source for track in offered)
-            await self._prepare(sdp)
+            link = await self._prepare(sdp)
             by_mid = {
                 track.mid: self._same(track.mid, track.source) or new_track_id()
                 for track in offered
             }
             wishes = {by_mid[track.mid]: track for track in offered}
-            answer = await self._ask(sdp, tracks=by_mid or NO_LINES)
+            answer = await self._ask(link, sdp, tracks=by_mid or NO_LINES)
             self._mids = by_mid
-            return answer.sdp, await self._announce(answer, wishes.__getitem__)
+            return answer.sdp, await self._announce(link, answer, wishes.__getitem__)
 
     async def offer_auto(self, sdp: str, sources: Mapping[Kind, Source]) -> str:
         """Publish the first sending m-line of each kind, and return the answer (WHIP).
@@ -130,11 +133,11 @@ class Publisher:
         """
         async with self._turn:
             self._require_allowed(sources.values())
-            await self._prepare(sdp)
+            link = await self._prepare(sdp)
             ids = {kind: new_track_id() for kind in sources}
-            answer = await self._ask(sdp, auto={str(kind): i for kind, i in ids.items()})
+            answer = await self._ask(link, sdp, auto={str(kind): i for kind, i in ids.items()})
             wishes = {i: OfferedTrack(mid="", source=sources[kind]) for kind, i in ids.items()}
-            await self._announce(answer, wishes.__getitem__)
+            await self._announce(link, answer, wishes.__getitem__)
             return answer.sdp
 
     async def review(self) -> list[TrackId]:
@@ -168,21 +171,31 @@ class Publisher:
         self._closed = True
         async with self._turn:
             await self._close_peer()
+            self._workers.leave(self._key)
 
-    async def _prepare(self, sdp: str) -> None:
+    @property
+    def _key(self) -> str:
+        return f"publisher/{self._session.id}"
+
+    async def _prepare(self, sdp: str) -> MediaLink:
+        """Let go of a peer that this offer does not continue, and find the worker for it."""
         origin = _origin(sdp)
-        if self.peer is not None and (origin != self._origin or self._starts != self._link.starts):
+        link = self._workers.place(self._key, self._session.room)
+        if self.peer is not None and (origin != self._origin or self._run != link.run):
             await self._drop()
         self._origin = origin
+        self.link = link
+        return link
 
     async def _ask(
         self,
+        link: MediaLink,
         sdp: str,
         *,
         tracks: Mapping[str, str] | None = None,
         auto: Mapping[str, str] | None = None,
     ) -> rpc.PublisherAnswer:
-        peer = self.peer or f"publisher/{self._session.id}/{self._opened + 1}"
+        peer = self.peer or f"{self._key}/{self._opened + 1}"
         request = rpc.PublisherOffer(
             peer=peer,
             room=self._session.room,
@@ -190,13 +203,13 @@ class Publisher:
             tracks=dict(tracks or {}),
             auto=dict(auto or {}),
         )
-        starts = self._link.starts
+        run = link.run
         try:
-            answer = await self._link.publisher_offer(request)
+            answer = await link.publisher_offer(request)
         except RpcError as error:
             raise room_error(error) from error
         if self.peer is None:
-            self.peer, self._starts = peer, starts
+            self.peer, self._run = peer, run
             self._opened += 1
         if self._closed:
             await self._close_peer()
@@ -204,7 +217,10 @@ class Publisher:
         return answer
 
     async def _announce(
-        self, answer: rpc.PublisherAnswer, wish: Callable[[TrackId], OfferedTrack]
+        self,
+        link: MediaLink,
+        answer: rpc.PublisherAnswer,
+        wish: Callable[[TrackId], OfferedTrack],
     ) -> list[Track]:
         """Bring the room's present in line with what the worker accepted."""
         accepted = {TrackId(info.track): info for info in answer.tracks}
@@ -227,7 +243,7 @@ class Publisher:
                 track=self._public(track_id, info, wish(track_id)),
                 session=self._session.id,
                 node=self._node,
-                worker=WORKER,
+                worker=link.index,
                 info=info,
             )
             try:
@@ -270,8 +286,9 @@ class Publisher:
         await self._unpublish(ours)
 
     async def _tell_hold(self, track: TrackId) -> None:
+        assert self.link is not None
         try:
-            await self._link.track_hold(track, True)
+            await self.link.track_hold(track, True)
         except RpcError as error:
             if error.code != "gone":
                 raise
@@ -283,10 +300,11 @@ class Publisher:
     async def _close_peer(self) -> None:
         peer, self.peer = self.peer, None
         self._mids = {}
-        if peer is None or self._starts != self._link.starts:
+        link = self.link
+        if peer is None or link is None or self._run != link.run:
             return
         try:
-            await self._link.peer_close(peer)
+            await link.peer_close(peer)
         except RpcError as error:
             if error.code != "gone":
                 raise

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
-from media.framing import RpcError
-from rooms.errors import Code, RoomError
 from rooms.ids import RoomId, TrackId
 from server.config import Settings
 from server.realtime.records import TrackRecord
 from server.realtime.scope import Scope
 from server.realtime.service import Realtime
 from server.signalling.encoders import Encoders
-from server.signalling.media_link import AWAY_RETRY_S, MediaLink, room_error
+from server.signalling.media_link import MediaLink
+from server.signalling.nursery import Nursery
 from server.signalling.peers import Peers
+from server.signalling.placement import ROOM_LOAD
 from server.signalling.players import Players
 from server.signalling.relays import Relays
-from server.signalling.worker import MediaWorker, WorkerProcess
+from server.signalling.workers import Workers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +28,11 @@ class Signalling:
     Attributes:
         peers: the media commands (``rooms.ports.MediaCommands``).
         encoders, players: WHIP and WHEP.
-        relays: links to other nodes.
-        worker: the process; its ``pid`` and ``restarts``.
+        relays: links between workers.
+        workers: the media workers.
     """
 
-    link: MediaLink
-    worker: MediaWorker
+    workers: Workers
     peers: Peers
     relays: Relays
     encoders: Encoders
@@ -43,51 +41,47 @@ class Signalling:
     @classmethod
     @asynccontextmanager
     async def start(
-        cls, settings: Settings, realtime: Realtime, first: WorkerProcess | None = None
+        cls,
+        settings: Settings,
+        realtime: Realtime,
+        nursery: Nursery | None = None,
+        *,
+        room_load: int = ROOM_LOAD,
     ) -> AsyncIterator[Signalling]:
-        """Run a media worker and everything that steers it for the length of the block.
+        """Run media workers and everything that steers them for the length of the block.
 
         Args:
-            first: the worker's first process, if it has been launched already.
+            nursery: of the workers, if it has begun already; ended with them.
+            room_load: how much of one room a worker takes, see ``placement``.
 
         Raises:
             MediaPortTakenError: the media port is taken; ``exit_code`` is 3.
             WorkerStartError: the worker did not come up.
         """
-        link = MediaLink()
+        workers = Workers(settings, nursery or Nursery(), room_load=room_load)
         scope = Scope()
 
         def find_record(room: RoomId, track: TrackId) -> TrackRecord | None:
             mirror = realtime.mirrors.get(room)
             return mirror.records.get(track) if mirror is not None else None
 
-        relays = Relays(realtime.nodes, link, find_record, scope)
-        peers = Peers(realtime, link, relays, scope)
-        encoders = Encoders(realtime, link, peers)
-        players = Players(realtime, link, relays, scope)
-
-        def announce() -> None:
-            if link.info is not None:
+        def announce(link: MediaLink) -> None:
+            if link.index == 0 and link.info is not None:
                 realtime.nodes.announce(
                     media_address=link.info.addresses[0], media_port=link.info.port
                 )
 
-        def up() -> None:
-            announce()
-            relays.wake()
-            peers.worker_up()
-
-        def down() -> None:
-            peers.worker_down()
-            players.worker_down()
-
-        worker = MediaWorker(settings, link, on_up=up, on_down=down, first=first)
-        async with worker.running():
-            announce()
+        workers.on_up.append(announce)
+        relays = Relays(realtime.nodes, workers.links, settings.media_host, find_record, scope)
+        workers.on_up.append(lambda _: relays.wake())
+        workers.on_down.append(lambda _: relays.wake())
+        peers = Peers(realtime, workers, relays, scope)
+        encoders = Encoders(realtime, peers)
+        players = Players(realtime, workers, relays, scope)
+        async with workers.running():
             try:
                 yield cls(
-                    link=link,
-                    worker=worker,
+                    workers=workers,
                     peers=peers,
                     relays=relays,
                     encoders=encoders,
@@ -96,26 +90,3 @@ class Signalling:
             finally:
                 await relays.close()
                 await scope.close()
-
-    async def stats(self) -> dict[str, Any]:
-        """Ask the worker for its figures.
-
-        Raises:
-            RoomError: UNAVAILABLE.
-        """
-        try:
-            return await self.link.stats()
-        except RpcError as error:
-            raise room_error(error) from error
-
-    async def check(self) -> None:
-        """Give a sign of life of the media worker, for readiness.
-
-        Raises:
-            RoomError: UNAVAILABLE.
-        """
-        if not self.link.up:
-            raise RoomError(
-                Code.UNAVAILABLE, "The media worker is starting again.", retry_after_s=AWAY_RETRY_S
-            )
-        await self.stats()

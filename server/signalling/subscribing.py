@@ -15,10 +15,11 @@ from rooms.ids import TrackId
 from rooms.signals import MediaOffer, ReceivedTrack
 from server.realtime.scope import Scope
 from server.realtime.sessions import Session
-from server.signalling.media_link import MediaLink, room_error
+from server.signalling.media_link import NO_RUN, MediaLink, room_error
 from server.signalling.reconcile import Steps
 from server.signalling.relays import Relays
 from server.signalling.wishes import wanted
+from server.signalling.workers import Workers
 
 
 class Subscriber:
@@ -27,23 +28,27 @@ class Subscriber:
     Owner: the session's entry in ``Peers``. Invariant: at most one step at a time
     speaks with the worker; generations told to the client only rise, also when a
     new peer or a new worker counts from one again.
+
+    Attributes:
+        link: to the worker that has, or last had, the peer.
     """
 
     def __init__(
         self,
         session: Session,
-        link: MediaLink,
+        workers: Workers,
         relays: Relays,
         scope: Scope,
     ) -> None:
         self._session = session
         self._mirror = session.mirror
-        self._link = link
+        self._workers = workers
+        self.link: MediaLink | None = None
         self._relays = relays
         self._steps = Steps(scope, f"subscriber of {session.id}", self._step)
         self._wish: MediaView | None = None
         self._opened = 0
-        self._starts = 0
+        self._run = NO_RUN
         self.peer: str | None = None
         self._applied: list[rpc.WantedTrack] = []
         self._base = 0
@@ -81,11 +86,11 @@ class Subscriber:
         Raises:
             RoomError: BAD_SDP, NOT_FOUND or UNAVAILABLE.
         """
-        if self.peer is None or command.generation != self._generation:
+        if self.link is None or self.peer is None or command.generation != self._generation:
             return
         self._unanswered = None
         try:
-            await self._link.subscriber_answer(
+            await self.link.subscriber_answer(
                 rpc.SubscriberAnswer(
                     peer=self.peer, generation=command.generation - self._base, sdp=command.sdp
                 )
@@ -99,15 +104,13 @@ class Subscriber:
         Raises:
             RoomError: UNAVAILABLE.
         """
-        if anew or self.peer is None or self._starts != self._link.starts:
+        if anew or self.link is None or self.peer is None or self._run != self.link.run:
             await self._abandon()
             self.wake()
             return
         peer = self.peer
         try:
-            offer = await self._link.subscriber_restart(
-                rpc.SubscriberRestart(peer=peer, anew=False)
-            )
+            offer = await self.link.subscriber_restart(rpc.SubscriberRestart(peer=peer, anew=False))
         except RpcError as error:
             if error.code != "unknown_peer":
                 raise room_error(error) from error
@@ -130,7 +133,9 @@ class Subscriber:
     async def close(self) -> None:
         self._closed = True
         await self._abandon()
-        self._relays.want(self._key, self._session.room, [])
+        if self.link is not None:
+            self._relays.want(self._key, self.link.index, self._session.room, [])
+            self._workers.leave(self._key)
 
     @property
     def _key(self) -> str:
@@ -138,11 +143,11 @@ class Subscriber:
 
     async def _abandon(self) -> None:
         """Let go of the peer; the next one needs a new connection at the client."""
-        peer, same_worker = self.peer, self._starts == self._link.starts
+        peer, link = self.peer, self.link
         self._forget()
-        if peer is not None and same_worker:
+        if peer is not None and link is not None and self._run == link.run:
             try:
-                await self._link.peer_close(peer)
+                await link.peer_close(peer)
             except RpcError as error:
                 if error.code != "gone":
                     raise room_error(error) from error
@@ -159,18 +164,20 @@ class Subscriber:
         if wish is None or self._closed:
             return
         wants = wanted(wish, self._mirror.live, self._session.identity)
-        self._relays.want(self._key, self._session.room, wants)
-        if self._starts != self._link.starts:
+        link = self.link = self._workers.place(self._key, self._session.room)
+        self._workers.weigh(self._key, len(wants))
+        self._relays.want(self._key, link.index, self._session.room, wants)
+        if self._run != link.run:
             self._forget()  # whatever the last worker had is gone
         if wants == self._applied or self._waiting:
             return
         if self.peer is None:
             self._opened += 1
             self._base = self._generation
-            self._starts = self._link.starts
+            self._run = link.run
             self.peer = f"{self._key}/{self._opened}"
         peer = self.peer
-        offer = await self._link.subscriber_set(
+        offer = await link.subscriber_set(
             rpc.SubscriberSet(peer=peer, room=self._session.room, wants=wants)
         )
         if self.peer != peer:  # closed, restarted or lost meanwhile

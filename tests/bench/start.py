@@ -43,6 +43,7 @@ def measure(repeats: int) -> Section:
             "YUNHAI_DATA_DIR": str(Path(name) / "demo"),
             "YUNHAI_PORT": str(free_port()),
             "YUNHAI_MEDIA_PORT": str(free_port(socket.SOCK_DGRAM)),
+            "YUNHAI_MEDIA_WORKERS": "1",
         }
         _start(settings)
         times_s = [_start(settings) for _ in range(repeats)]

@@ -228,3 +228,43 @@ async def test_wrong_keys_and_addresses_are_refused(pair: Pair) -> None:
         await pair.near.client.call(rpc.RelaySend(link="x", tracks={}))
     assert caught.value.code == "unknown_link"
     assert (await pair.near.stats())["links"] == {}
+
+
+async def join(one: RunningWorker, other: RunningWorker, link: str, *, near: bool) -> None:
+    up, down = secrets.token_bytes(44), secrets.token_bytes(44)
+    for side, port, tx, rx in (
+        (one, other.info.port, up, down),
+        (other, one.info.port, down, up),
+    ):
+        await side.client.call(
+            rpc.RelayOpen(
+                link=link, address="127.0.0.1", port=port, tx_key=tx, rx_key=rx, near=near
+            )
+        )
+
+
+@pytest.mark.parametrize("near", [True, False])
+async def test_only_within_a_node_does_a_worker_pass_on_what_came_from_another(
+    pair: Pair, near: bool
+) -> None:
+    async with worker() as third:
+        viewer = Viewer(third, "b")
+        infos = await pair.performer.publish()
+        ids = sorted(info.track for info in infos)
+        await join(pair.near, pair.far, "link", near=False)
+        await pair.carry(*infos)
+        await join(pair.far, third, "on", near=near)
+        await third.client.call(
+            rpc.RelayReceive(link="on", room_of=dict.fromkeys(ids, "room"), tracks=list(infos))
+        )
+        await pair.far.client.call(rpc.RelaySend(link="on", tracks={i.track: [""] for i in infos}))
+        await pair.viewer.watch("p-audio", "p-video")
+        await viewer.watch("p-audio", "p-video")
+        await shows(pair.viewer.on("p-video"))
+        sending = (await pair.far.stats())["links"]["on"]["sending"]
+        assert sorted(sending) == (ids if near else [])
+        if near:
+            await shows(viewer.on("p-video"))
+        else:
+            assert viewer.on("p-video").decoded_sizes() == []
+        viewer.close()

@@ -179,9 +179,10 @@ def test_free_port_is_written_into_the_public_url(folder: Path) -> None:
     assert with_port(behind_proxy, 4711).public_url == "https://gz.example"
 
 
-def children(pid: int) -> set[int]:
+def family_of(pid: int) -> set[int]:
+    """List a process's children and theirs."""
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return {int(child) for child in listed}
+    return {int(child) for child in listed}.union(*(family_of(int(child)) for child in listed))
 
 
 def gone(pid: int) -> bool:
@@ -204,9 +205,12 @@ def wait_gone(pids: set[int]) -> None:
     ("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGKILL, -9)]
 )
 def test_node_takes_its_children_with_it(folder: Path, number: signal.Signals, code: int) -> None:
-    with running_node("gz", folder, redis_url="", database_url=f"sqlite:///{folder}/gz.db") as node:
-        family = children(node.process.pid)
-        assert len(family) == 2, "Valkey and the media worker"
+    database_url = f"sqlite:///{folder}/gz.db"
+    with running_node(
+        "gz", folder, redis_url="", database_url=database_url, YUNHAI_NATIVE="0"
+    ) as node:
+        family = family_of(node.process.pid)
+        assert len(family) == 3, "Valkey, the media nursery and its worker"
         node.process.send_signal(number)
         assert node.process.wait(PATIENCE_S) == code
         wait_gone(family)

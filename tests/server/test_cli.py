@@ -57,7 +57,7 @@ def test_help_of_every_command_reads_in_a_terminal(
     [
         ("server.cli", {"asyncio", "jwt", "structlog", "aiohttp", "sqlalchemy"}),
         ("server.demo.cli", {"jwt", "aiohttp", "sqlalchemy", "av"}),
-        ("server.signalling.worker", {"aiohttp", "sqlalchemy", "redis", "socketio"}),
+        ("server.signalling.nursery", {"aiohttp", "sqlalchemy", "redis", "socketio"}),
         ("server.app", {"alembic", "mako", "av", "sqlalchemy.dialects.postgresql"}),
         ("media.__main__", {"structlog", "aiortc", "av"}),
     ],

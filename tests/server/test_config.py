@@ -57,6 +57,7 @@ def test_every_field_has_a_setting_and_every_setting_a_field(tmp_path: Path) -> 
         ("YUNHAI_SECRET", "short", "32 bytes"),
         ("YUNHAI_MEDIA_HOST", "localhost", "IP address"),
         ("YUNHAI_MEDIA_PORT", "-5", "from 0 to 65535"),
+        ("YUNHAI_MEDIA_WORKERS", "0", "from 1 to 64"),
         ("YUNHAI_MEDIA_TCP", "no", "must be 0 or 1"),
         ("YUNHAI_MEDIA_ADDRESSES", "203.0.113.5,example.org", "IP address"),
         ("YUNHAI_TURN_URLS", "turn.example.org", "turn:"),
@@ -72,6 +73,17 @@ def test_bad_value_is_named_with_cause_and_what_to_write(
     assert problem.startswith(variable + ":")
     assert said in problem
     assert len(problem) < 400
+
+
+def test_every_media_worker_must_find_a_port(tmp_path: Path) -> None:
+    environ = {
+        "YUNHAI_DATA_DIR": str(tmp_path),
+        "YUNHAI_SECRET": "x" * 32,
+        "YUNHAI_MEDIA_PORT": "65534",
+    }
+    assert load({**environ, "YUNHAI_MEDIA_WORKERS": "2"}).media_workers == 2
+    (problem,) = problems({**environ, "YUNHAI_MEDIA_WORKERS": "3"})
+    assert problem.startswith("YUNHAI_MEDIA_PORT:")
 
 
 def test_secrets_are_not_repeated_in_errors(tmp_path: Path) -> None:

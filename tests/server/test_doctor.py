@@ -123,3 +123,17 @@ async def test_clock_is_compared_with_a_shared_redis(
     monkeypatch.setattr(doctor, "CLOCK_SLACK_S", -1.0)
     assert await doctor.examine(environ(folder, redis_url=valkey_url)) == 1
     assert "NTP" in lines(capsys.readouterr().out)["clock"][1]
+
+
+async def test_the_port_of_every_media_worker_is_tried(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        told = environ(folder, media_host="127.0.0.1", media_port=str(port - 1), media_workers="2")
+        assert await doctor.examine(told) == 1
+    well, said = lines(capsys.readouterr().out)["media"]
+    assert not well
+    assert str(port) in said
+    assert "YUNHAI_MEDIA_WORKERS" in said

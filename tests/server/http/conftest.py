@@ -33,7 +33,7 @@ async def module_venue(
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def venue(module_venue: Venue) -> AsyncIterator[Venue]:
-    await until(lambda: module_venue.node.signalling.link.up, "the worker")
+    await until(module_venue.node.up, "the worker")
     module_venue.node.signalling.encoders.endpoints._posts.clear()
     yield module_venue
     await module_venue.node.realtime.sessions.close_all("left")

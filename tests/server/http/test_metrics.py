@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from server import keys
 from server.http.media_metrics import families
+from server.signalling.workers import WorkerFigures
 from tests.server.http.client import http_client
 
 STATS = {
@@ -25,7 +26,7 @@ STATS = {
 
 
 async def figures() -> Iterable[Metric]:
-    return families(STATS)
+    return families([WorkerFigures(0, 3, 40, STATS), WorkerFigures(1, 0, 0, None)])
 
 
 async def broken() -> Iterable[Metric]:
@@ -47,10 +48,14 @@ async def test_worker_s_figures_are_summed_without_names(tmp_path: Path) -> None
         assert answer.content_type == "text/plain"
         text = await answer.text()
     found = samples(text)
-    assert found["yunhai_media_port_total", ("received",)] == 10
-    assert found["yunhai_media_tracks", ("VP8",)] == 2
-    assert found["yunhai_media_peers", ("publisher", "failed")] == 1
-    assert found["yunhai_media_links", ("up",)] == 1
+    assert found["yunhai_media_port_total", ("received", "0")] == 10
+    assert found["yunhai_media_tracks", ("VP8", "0")] == 2
+    assert found["yunhai_media_peers", ("publisher", "failed", "0")] == 1
+    assert found["yunhai_media_links", ("up", "0")] == 1
+    assert found["yunhai_media_worker_restarts_total", ("0",)] == 3
+    assert found["yunhai_media_worker_load", ("0",)] == 40
+    assert found["yunhai_media_worker_up", ("0",)] == 1
+    assert found["yunhai_media_worker_up", ("1",)] == 0
     for name in ("ann", "bob", "t_1", "gz-sf"):
         assert name not in text
 
@@ -64,5 +69,5 @@ async def test_source_that_is_away_costs_only_its_own_figures(tmp_path: Path) ->
         assert answer.status == 200
         found = samples(await answer.text())
     assert found["yunhai_test_value", ()] == 7
-    assert found["yunhai_media_uptime_seconds", ()] == 12.5
+    assert found["yunhai_media_uptime_seconds", ("0",)] == 12.5
     assert any(name == "process_resident_memory_bytes" for name, _ in found)

@@ -182,15 +182,14 @@ async def test_while_the_worker_is_away_posts_are_told_when_to_come_back(venue: 
     with closing(Sender()) as sender, closing(Sender()) as again, closing(Receiver()) as receiver:
         location = await venue.publish(sender, "ann")
         played = await venue.play(receiver, f"/whep/{ROOM}")
-        signalling = venue.node.signalling
-        pid = signalling.worker.pid
-        assert pid is not None
+
+        pid = venue.node.pid()
         os.kill(pid, signal.SIGKILL)
-        await until(lambda: not signalling.link.up, "the worker to be gone")
+        await until(lambda: not venue.node.up(), "the worker to be gone")
         answer, body = await venue.post(f"/whip/{ROOM}", venue.token("bob"), again.sdp)
         assert (answer.status, "unavailable" in body) == (503, True)
         assert int(answer.headers["Retry-After"]) > 0
-        await until(lambda: signalling.link.up, "the next worker")
+        await until(venue.node.up, "the next worker")
         await until(lambda: venue.people() == set(), "the dead encoder to leave")
         for session, who in ((location, "ann"), (played, "screen")):
             assert (await venue.request("DELETE", session, venue.token(who)))[0].status == 404

@@ -162,7 +162,11 @@ async def running_studio(folder: Path, valkey_url: str) -> AsyncIterator[Studio]
     async with (
         running_node(folder, valkey_url) as node,
         Recordings.start(
-            node.settings, node.realtime, node.store, node.signalling.link, node.signalling.relays
+            node.settings,
+            node.realtime,
+            node.store,
+            node.signalling.workers,
+            node.signalling.relays,
         ) as recordings,
     ):
         app = application.build(node.settings)

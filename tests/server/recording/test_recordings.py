@@ -151,7 +151,7 @@ async def test_nobody_is_recorded_before_they_agree_or_after_they_withdraw(
 ) -> None:
     recording = await studio.start(PARTICIPANTS)
     await ann.shows(10)
-    stats = (await studio.node.signalling.stats())["recordings"]
+    stats = (await studio.node.stats())["recordings"]
     assert stats == {}, "something is captured without consent"
     await studio.consent("ann")
     await studio.consent("bob", False)
@@ -160,7 +160,7 @@ async def test_nobody_is_recorded_before_they_agree_or_after_they_withdraw(
     await studio.consent("ann", False)
     withdrawn = len(ann.frames)
     await ann.shows(50)
-    assert (await studio.node.signalling.stats())["recordings"] == {}
+    assert (await studio.node.stats())["recordings"] == {}
     await studio.stop()
     listed = (await studio.listed())[0]
     [file] = listed["files"]
@@ -216,11 +216,13 @@ async def test_a_worker_that_dies_does_not_end_the_recording(
     await studio.consent("ann")
     await studio.has_written(recording)
     await ann.shows(20)
-    restarts = studio.node.signalling.worker.restarts
-    pid = studio.node.signalling.worker.pid
-    assert pid is not None
-    os.kill(pid, 9)
-    await until(lambda: studio.node.signalling.worker.restarts > restarts, "another worker", 60)
+    restarts = studio.node.signalling.workers.processes[0].restarts
+    os.kill(studio.node.pid(), 9)
+    await until(
+        lambda: studio.node.signalling.workers.processes[0].restarts > restarts,
+        "another worker",
+        60,
+    )
     await until(lambda: "ann" not in studio.live.participants, "the encoder's end")
     again = Presenter()
     session = await studio.publish(again, "ann")

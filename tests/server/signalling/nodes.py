@@ -14,6 +14,7 @@ from server.config import Settings
 from server.realtime.service import Realtime
 from server.realtime.sessions import Session, SessionKind
 from server.realtime.wire import Frame, Packet
+from server.signalling.placement import ROOM_LOAD
 from server.signalling.service import Signalling
 from server.store import Store
 from server.tokens import Grant
@@ -66,12 +67,32 @@ class Node:
     realtime: Realtime
     signalling: Signalling
 
+    def pid(self, worker: int = 0) -> int:
+        """Give the process id of a worker that runs."""
+        pid = self.signalling.workers.processes[worker].pid
+        assert pid is not None
+        return pid
+
+    def up(self, worker: int = 0) -> bool:
+        """Tell whether a worker can be asked."""
+        return self.signalling.workers.links[worker].up
+
+    async def stats(self, worker: int = 0) -> dict[str, Any]:
+        return await self.signalling.workers.links[worker].stats()
+
     async def tab(self, who: Grant, room: RoomId = ROOM, kind: SessionKind = "socket") -> Tab:
         return Tab(self, await self.realtime.sessions.open(room, who, kind))
 
 
 @asynccontextmanager
-async def running_node(folder: Path, valkey_url: str, name: str = "gz") -> AsyncIterator[Node]:
+async def running_node(
+    folder: Path,
+    valkey_url: str,
+    name: str = "gz",
+    *,
+    workers: int = 1,
+    room_load: int = ROOM_LOAD,
+) -> AsyncIterator[Node]:
     """Run a node with two rooms: everybody may publish in ROOM, speakers only in HALL."""
     settings = make_settings(
         folder / name,
@@ -79,6 +100,7 @@ async def running_node(folder: Path, valkey_url: str, name: str = "gz") -> Async
         host="127.0.0.1",
         media_host="127.0.0.1",
         media_port="0",
+        media_workers=str(workers),
         media_addresses="127.0.0.1",
         database_url=f"sqlite:///{folder / 'shared.db'}",
     )
@@ -90,7 +112,7 @@ async def running_node(folder: Path, valkey_url: str, name: str = "gz") -> Async
             await store.rooms.ensure(
                 Room(id=room, kind=kind, names={"en": room}, city="", zone="UTC", created_ms=1)
             )
-        async with Signalling.start(settings, realtime) as signalling:
+        async with Signalling.start(settings, realtime, room_load=room_load) as signalling:
             yield Node(settings, store, realtime, signalling)
 
 

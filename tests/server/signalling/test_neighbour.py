@@ -19,7 +19,7 @@ from media.framing import Request, RpcClient, RpcServer
 from rooms.ids import NodeId, RoomId
 from server.realtime.scope import Scope
 from server.signalling.media_link import MediaLink
-from server.signalling.neighbour import LINGER_S, REPEAT_S, Neighbour, Wanted
+from server.signalling.neighbour import LINGER_S, REPEAT_S, Neighbour, Wanted, Where
 
 ROOM = RoomId("hall")
 
@@ -62,7 +62,13 @@ class Half:
         self.wanted: dict[str, Wanted] = {}
         self.alive = True
         self.neighbour = Neighbour(
-            self.name, self.them, self.link, self._say, pair.scope, lambda: pair.now
+            Where(self.name, 0),
+            Where(self.them, 0),
+            self.link,
+            self._say,
+            pair.scope,
+            lambda: pair.now,
+            "127.0.0.1",
         )
 
     async def start_worker(self) -> None:
@@ -76,11 +82,10 @@ class Half:
         self.pair.tasks.append(asyncio.create_task(client.run()))
         self.link.attach(client, rpc.WorkerInfo(pid=1, port=self.port, addresses=["192.0.2.1"]))
 
-    async def _say(self, to: NodeId, payload: dict[str, Any]) -> None:
-        assert to == self.them
+    async def _say(self, payload: dict[str, Any]) -> None:
         self.pair.said += 1
         if self.pair.random.random() >= self.pair.loss:
-            self.pair.half(to).neighbour.hear(payload)
+            self.pair.half(self.them).neighbour.hear(payload)
 
     def look(self) -> None:
         self.neighbour.set(self.wanted, lambda room, track: True, alive=self.alive)
@@ -323,3 +328,36 @@ async def test_whoever_waits_for_a_track_is_told_when_the_worker_expects_it(pair
     await pair.look()
     assert expected.is_set()
     assert pair.gz.neighbour.expected("t1").is_set()
+
+
+async def test_a_link_lost_while_the_worker_is_told_of_it_is_made_anew(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step went on with a link that was gone, and ended in an exception."""
+    tell = pair.gz.link.relay_receive
+    lost: list[rpc.RelayOpen | None] = []
+
+    async def tell_and_lose(request: rpc.RelayReceive) -> None:
+        await tell(request)
+        if not lost:
+            lost.append(pair.gz.notes.opened)
+            pair.gz.neighbour.relay_state("lost")
+
+    monkeypatch.setattr(pair.gz.link, "relay_receive", tell_and_lose)
+    steps = pair.gz.neighbour._step
+    failures: list[BaseException] = []
+
+    async def step() -> None:
+        try:
+            await steps()
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    monkeypatch.setattr(pair.gz.neighbour._steps, "_step", step)
+    pair.gz.wanted = wanted("t1")
+    await pair.pass_time(2 * REPEAT_S)
+    assert failures == []
+    assert lost
+    assert pair.agreed()
+    assert pair.gz.notes.opened is not lost[0]

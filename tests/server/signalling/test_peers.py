@@ -94,7 +94,7 @@ async def test_who_leaves_takes_their_tracks_along(node: Node) -> None:
         await ann.session.close("left")
         await until(lambda: not tracks_of(node, "ann"), "no tracks of ann")
         await follower.receiver.stops("audio")
-        assert f"publisher/{ann.session.id}" not in str(await node.signalling.stats())
+        assert f"publisher/{ann.session.id}" not in str(await node.stats())
 
 
 async def test_a_line_no_longer_named_is_unpublished_and_the_others_stay(node: Node) -> None:
@@ -193,7 +193,7 @@ async def test_whose_floor_is_taken_during_an_offer_is_silent_too(
     mel, ann = await node.tab(grant("mel"), HALL), Identity("ann")
     await node.realtime.live.update(HALL, lambda live: FloorGiven(identity=Identity("mel"), by=ann))
     await until(lambda: mel.session.floor, "the floor")
-    offer = node.signalling.link.publisher_offer
+    offer = node.signalling.workers.links[0].publisher_offer
 
     async def slow_offer(request: Any) -> Any:
         answer = await offer(request)
@@ -202,7 +202,7 @@ async def test_whose_floor_is_taken_during_an_offer_is_silent_too(
         await until(lambda: not mel.session.floor, "the floor gone")
         return answer
 
-    monkeypatch.setattr(node.signalling.link, "publisher_offer", slow_offer)
+    monkeypatch.setattr(node.signalling.workers.links[0], "publisher_offer", slow_offer)
     with closing(Sender()) as sender:
         command = MediaPublish(sdp=sender.sdp, tracks=[MIC, CAMERA])
         await node.signalling.peers.publish(mel.session, command)
@@ -416,8 +416,7 @@ async def test_a_killed_worker_costs_a_new_connection_not_the_seat(node: Node) -
         await follower.view()
         await follower.receiver.flows("audio")
         generation = bob.named("media.offer")[-1]["generation"]
-        pid = node.signalling.worker.pid
-        assert pid is not None
+        pid = node.pid()
         os.kill(pid, signal.SIGKILL)
         await until(lambda: not tracks_of(node, "ann"), "the dead tracks to go")
         await ann.signal("media.state", peer="publisher", state="failed")
@@ -432,17 +431,16 @@ async def test_a_killed_worker_costs_a_new_connection_not_the_seat(node: Node) -
 @pytest.mark.slow
 async def test_while_the_worker_is_away_commands_say_when_to_try_again(node: Node) -> None:
     ann = await node.tab(grant("ann"))
-    pid = node.signalling.worker.pid
-    assert pid is not None
+    pid = node.pid()
     os.kill(pid, signal.SIGKILL)
-    await until(lambda: not node.signalling.link.up, "the worker to be gone")
+    await until(lambda: not node.up(), "the worker to be gone")
     with closing(Sender()) as sender:
         error = await refused(ann, MediaPublish(sdp=sender.sdp, tracks=[MIC, CAMERA]))
         assert error.code is Code.UNAVAILABLE
         assert error.retry_after_s
         with pytest.raises(RoomError, match="starting again"):
-            await node.signalling.check()
-        await until(lambda: node.signalling.link.up, "the next worker")
+            await node.signalling.workers.check()
+        await until(node.up, "the next worker")
         await publish(ann, sender)
 
 

@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from rooms.events import TrackUpdated
 from rooms.ids import RoomId
+from server.signalling.neighbour import Where
 from tests.server.guests import grant, until
 from tests.server.signalling.media import Follower, Sender
 from tests.server.signalling.nodes import ROOM, Node, running_node
@@ -22,7 +23,7 @@ from tests.services import Valkey
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-LINK = "relay/gz/sf"
+LINK = "relay/gz.0/sf.0"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -48,7 +49,7 @@ async def nodes(both: tuple[Node, Node]) -> AsyncIterator[tuple[Node, Node]]:
 
 
 async def relay_stats(node: Node) -> dict[str, Any]:
-    stats: dict[str, Any] = (await node.signalling.stats()).get("links", {}).get(LINK, {})
+    stats: dict[str, Any] = (await node.stats()).get("links", {}).get(LINK, {})
     return stats
 
 
@@ -77,7 +78,7 @@ async def test_a_track_crosses_to_whom_it_is_wanted_by(
         await seen(there, "ann", 2)
         await follower.view(tracks[1].id)
         await follower.receiver.flows("audio", "video")
-        assert here.signalling.relays.links()[there.settings.node] == "up"
+        assert here.signalling.relays.links()[LINK] == "up"
         await follower.view(audio=False)
         await follower.receiver.stops("video")
 
@@ -137,7 +138,7 @@ async def test_what_nobody_wants_any_more_stops_crossing_and_the_link_ends(
         await follower.view()
         await until(
             lambda: (
-                gz.signalling.relays.links()["sf"] == sf.signalling.relays.links()["gz"] == "none"
+                gz.signalling.relays.links()[LINK] == sf.signalling.relays.links()[LINK] == "none"
             ),
             "both ends to close the link",
             timeout_s=25.0,
@@ -158,7 +159,7 @@ async def test_only_the_layers_of_use_cross(nodes: tuple[Node, Node]) -> None:
         await seen(sf, "ann", 1)
         await follower.view(track.id, size=180)
         await follower.receiver.flows("video")
-        neighbour = sf.signalling.relays._neighbours[gz.realtime.nodes.me.id]
+        neighbour = sf.signalling.relays._neighbours[0, Where(gz.realtime.nodes.me.id, 0)]
         assert neighbour._mine.wanted[track.id].rids == ("q",)
         await follower.view(track.id, size=720)
         await until(
@@ -182,8 +183,7 @@ async def test_a_killed_worker_on_either_end_only_interrupts(
         await publish(ann, sender, MIC)
         await follower.view()
         await follower.receiver.flows("audio")
-        pid = (gz if victim == "gz" else sf).signalling.worker.pid
-        assert pid is not None
+        pid = (gz if victim == "gz" else sf).pid()
         os.kill(pid, signal.SIGKILL)
         if victim == "gz":
             await ann.signal("media.state", peer="publisher", state="failed")

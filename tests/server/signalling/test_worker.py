@@ -13,42 +13,37 @@ from pathlib import Path
 import pytest
 
 from media.framing import RpcError
-from server.config import Settings
 from server.signalling.media_link import MediaLink
+from server.signalling.nursery import Nursery
 from server.signalling.worker import (
     EXIT_PORT_TAKEN,
     MediaPortTakenError,
     MediaWorker,
-    WorkerProcess,
     WorkerStartError,
 )
 from tests.server.guests import until
 from tests.server.settings import make_settings
 
 
-def settings_of(folder: Path, port: int = 0) -> Settings:
-    return make_settings(
-        folder, media_host="127.0.0.1", media_port=str(port), media_addresses="127.0.0.1"
-    )
-
-
 @asynccontextmanager
 async def running(
-    folder: Path,
-    link: MediaLink,
-    log: list[str],
-    port: int = 0,
-    first: WorkerProcess | None = None,
+    folder: Path, link: MediaLink, log: list[str], port: int = 0
 ) -> AsyncIterator[MediaWorker]:
-    worker = MediaWorker(
-        settings_of(folder, port),
-        link,
-        on_up=lambda: log.append("up"),
-        on_down=lambda: log.append("down"),
-        first=first,
+    settings = make_settings(
+        folder, media_host="127.0.0.1", media_port=str(port), media_addresses="127.0.0.1"
     )
-    async with worker.running():
+    nursery = Nursery()
+    worker = MediaWorker(
+        settings, link, nursery, on_up=lambda: log.append("up"), on_down=lambda: log.append("down")
+    )
+    try:
+        await worker.start()
+        await until(lambda: log == ["up"], "the first start to be told")
+        log.clear()
         yield worker
+    finally:
+        await worker.end()
+        await nursery.close()
 
 
 def exists(pid: int) -> bool:
@@ -72,28 +67,6 @@ async def test_a_worker_answers_and_ends_with_its_owner(tmp_path: Path) -> None:
     assert not exists(pid)
     with pytest.raises(RpcError, match="gone"):
         await link.stats()
-
-
-async def test_a_worker_launched_before_is_taken_over(tmp_path: Path) -> None:
-    first = await WorkerProcess.launch(settings_of(tmp_path), 0)
-    pid, link = first.pid, MediaLink()
-    assert pid is not None
-    async with running(tmp_path, link, [], first=first):
-        assert link.info is not None
-        assert link.info.pid == pid
-        assert list((tmp_path / "run").glob("*.sock")) == []
-    assert first.pid is None
-    assert not exists(pid)
-
-
-async def test_a_worker_nobody_takes_over_can_be_stopped(tmp_path: Path) -> None:
-    first = await WorkerProcess.launch(settings_of(tmp_path), 0)
-    pid = first.pid
-    assert pid is not None
-    await first.stop()
-    await first.stop()
-    assert not exists(pid)
-    assert list((tmp_path / "run").glob("*.sock")) == []
 
 
 async def test_a_killed_worker_is_started_again_on_its_port(tmp_path: Path) -> None:
@@ -139,9 +112,8 @@ async def test_a_taken_port_is_named_with_the_variable_to_change(tmp_path: Path)
 async def test_a_data_folder_that_cannot_be_used_is_named_with_its_variable(tmp_path: Path) -> None:
     """With Redis and SQL elsewhere nothing else looks at the folder, so it ended in a traceback."""
     worker = MediaWorker(
-        make_settings(tmp_path), MediaLink(), on_up=lambda: None, on_down=lambda: None
+        make_settings(tmp_path), MediaLink(), Nursery(), on_up=lambda: None, on_down=lambda: None
     )
     (tmp_path / "run").write_text("in the way")
     with pytest.raises(WorkerStartError, match="YUNHAI_DATA_DIR"):
-        async with worker.running():
-            pass
+        await worker.start()
