@@ -207,7 +207,12 @@ class Downlink:
 
     def _wish(self, key: str, down: DownTrack) -> Wish | None:
         want, track = self.wants.get(key), down.track
+        down.always = want is not None and want.always
+        down.waiting = False
         if want is None or track is None or track.held:
+            return None
+        if track.background and not want.always:
+            down.waiting = True
             return None
         if down.kind == "audio":
             rank = Rank.AUDIO

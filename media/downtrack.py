@@ -67,6 +67,8 @@ class DownTrack:
         track: what is sent, None while there is nothing.
         ids: header extensions as the receiver numbers them.
         layer: which layer is sent or about to be, None when paused.
+        always: wanted also while the room listens to others.
+        waiting: would be sent were it not in the background.
         description: goes along with sender reports (SDES).
     """
 
@@ -79,6 +81,7 @@ class DownTrack:
         self.ids = ExtensionIds(line.extensions)
         self.track: PublishedTrack | None = None
         self.layer: Layer | None = None
+        self.always = self.waiting = False
         self._layers: set[Layer] = set()
         self._sitting: Sitting | None = None
         self._repairs = Repairs()
@@ -258,7 +261,11 @@ class DownTrack:
         track = self.track
         if self.layer is layer or (
             # Nothing to choose: begin with this very packet.
-            self._carrier.connected and track and len(track.layers) == 1 and not track.held
+            self._carrier.connected
+            and track
+            and len(track.layers) == 1
+            and not track.held
+            and (self.always or not track.background)
         ):
             self.aim(layer)
         self._carrier.reconsider()
@@ -267,6 +274,18 @@ class DownTrack:
         if self.track is not None and self.track.held:
             self.aim(None)
         self._carrier.reconsider()
+
+    def background_changed(self) -> None:
+        """Begin with this very packet, or end with the last: the numbers go on without a gap."""
+        track = self.track
+        if track is None:
+            return
+        if self.waiting and not track.background:
+            self.waiting = False
+            self.aim(track.layers[0])
+        elif track.background and not self.always and self.layer is not None:
+            self.waiting = True
+            self.aim(None)
 
     def close(self) -> None:
         """Receive nothing any more."""

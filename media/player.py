@@ -151,6 +151,7 @@ class Player:
                         group="",
                         max_width=want.max_width,
                         max_height=want.max_height,
+                        always=want.always,
                     )
                 )
         self.link.want(wants)

@@ -12,7 +12,7 @@ import logging
 from typing import Protocol
 
 from media.core.codecs import codec as find_codec
-from media.core.extensions import ExtensionIds, Translation, Wire, audio_level
+from media.core.extensions import ExtensionIds, Translation, Wire
 from media.core.history import AUDIO_PACKETS, VIDEO_PACKETS, History
 from media.core.layers import LayerState
 from media.core.nack import Losses
@@ -23,6 +23,7 @@ from media.core.source import MAX_DROPOUT, Receipt, Source
 from media.fan import Fan, Sitting
 from media.rpc import Kind, TrackInfo
 from media.switchboard import Switchboard
+from media.voices import Voices
 
 KEYFRAME_INTERVAL_S = 0.5
 """Requests for keyframes of one layer are at least so far apart."""
@@ -78,6 +79,9 @@ class Output(Protocol):
 
     def hold_changed(self) -> None:
         """The track was held or let go."""
+
+    def background_changed(self) -> None:
+        """The voice came among the loudest of its room or is no more."""
 
 
 class Group:
@@ -199,10 +203,8 @@ class Layer:
             size = track.codec.size(packet)
             if size is not None:
                 self.state.width, self.state.height = size
-        if track.level_id:
-            level = audio_level(packet, track.level_id)
-            if level is not None:
-                track.board.voices(track.room).heard(track.id, level[0], now)
+        if track.voices is not None:
+            track.voices.heard(track, packet, now)
         self._pending.append(packet)
         if len(self._pending) == 1:
             track.board.defer(self._forward)
@@ -364,6 +366,8 @@ class PublishedTrack:
         outputs: everybody attached, whether they get packets now or not.
         ssrc: odd; who sends the track on uses it wherever it was not used before.
         held: nothing is forwarded or kept.
+        background: not among its room's loudest voices; only who wants it always gets it.
+        voices: of its room, None for a picture.
         repairs: the origin answers NACK.
         payload_type: as the origin numbers the codec.
         level_id: header extension with audio levels, 0 without.
@@ -394,6 +398,8 @@ class PublishedTrack:
         self.repairs = repairs
         self.keyframe_by_fir = keyframe_by_fir
         self.held = False
+        self.background = False
+        self.voices: Voices | None = None
         self.outputs: set[Output] = set()
         self.layers = [Layer(self, layer.rid, layer.ssrc) for layer in info.layers]
         self.states = [layer.state for layer in self.layers]
@@ -459,6 +465,14 @@ class PublishedTrack:
         for output in tuple(self.outputs):
             output.hold_changed()
 
+    def set_background(self, background: bool) -> None:
+        """Say whether the room listens to others now."""
+        if background == self.background:
+            return
+        self.background = background
+        for output in tuple(self.outputs):
+            output.background_changed()
+
     def measure(self, now: float) -> None:
         """Bring the layers' rates up to date; call it every tick."""
         for layer in self.layers:
@@ -475,6 +489,7 @@ class PublishedTrack:
             "room": self.room,
             "codec": self.info.codec,
             "held": self.held,
+            "background": self.background,
             "outputs": len(self.outputs),
             "layers": {
                 layer.rid: {

@@ -25,6 +25,7 @@ from media.rpc import PeerState
 from media.subscriber import Subscriber
 from media.switchboard import Switchboard
 from media.udp import MediaPort
+from media.voices import Crowd
 
 BEATS_PER_TICK = 5
 OFFERS_SLICE_S = 0.004
@@ -71,6 +72,7 @@ class Worker:
         now = self._loop.time()
         match request:
             case rpc.Hello():
+                self._board.crowd = Crowd(request.loudest, request.above)
                 return rpc.WorkerInfo(
                     pid=os.getpid(),
                     port=self._port.port,
@@ -102,7 +104,7 @@ class Worker:
             case rpc.RelayOpen():
                 self._open_link(request, now)
             case rpc.RelaySend():
-                self._link(request.link).send(request.tracks, now)
+                self._link(request.link).send(request.tracks, request.always, now)
             case rpc.RelayReceive():
                 self._link(request.link).receive(request.tracks, request.room_of)
             case rpc.RelayClose():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from media import rpc
 from rooms.commands import MediaView
 from rooms.ids import Identity, TrackId
-from rooms.live import Kind, Live, Track
+from rooms.live import Kind, Live, Source, Track
 
 MAX_VIDEOS, MAX_VOICES = 40, 32
 """What one session receives at once.
@@ -36,8 +36,20 @@ def wanted(wish: MediaView, live: Live, me: Identity) -> list[rpc.WantedTrack]:
     if wish.audio:
         shown = {want.group for want in wants.values()}
         for voice in _voices(live, me, shown):
-            wants[voice.id] = rpc.WantedTrack(track=voice.id, group=voice.identity)
+            wants[voice.id] = rpc.WantedTrack(
+                track=voice.id, group=voice.identity, always=_always_heard(voice, live)
+            )
     return list(wants.values())
+
+
+def _always_heard(voice: Track, live: Live) -> bool:
+    """Whether everybody hears it however many others are louder: the stage, the floor, a screen's sound."""
+    person = live.participants.get(voice.identity)
+    return (
+        voice.identity == live.stage
+        or voice.source is Source.SCREEN_AUDIO
+        or (person is not None and person.floor)
+    )
 
 
 def _voices(live: Live, me: Identity, shown: set[str]) -> list[Track]:
