@@ -33,6 +33,7 @@ from media.downtrack import DownTrack
 from media.dtls import Certificate
 from media.rpc import PeerState, WantedTrack
 from media.srtp import SrtpSession
+from media.statistics import DownlinkStats, DownStats, Reason
 from media.switchboard import Switchboard
 from media.transport import Transport
 from media.udp import MediaPort
@@ -61,6 +62,7 @@ class Downlink:
         wants: tile sizes by track id; what is absent is not sent.
         paused: tracks held back for want of bandwidth.
         connected: packets can be sent.
+        measured_rtt: the last round trip, seconds, None before the first.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class Downlink:
         self.paused: list[str] = []
         self.connected = False
         self.rtt = 0.1
-        self.drops = [0] * len(Drop)
+        self.measured_rtt: float | None = None
         self._cname = cname
         self._tell_state = on_state
         self._tell_paused = on_paused
@@ -143,6 +145,8 @@ class Downlink:
         down = self.downs.pop(key, None)
         if down is not None:
             self._by_ssrc.pop(down.ssrc, None)
+            for drop in Drop:
+                self.board.drops[drop] += down.drops[drop]
             down.close()
             for ssrc in (down.ssrc, down.forwarder.rtx_ssrc):
                 self.transport.forget_ssrc(ssrc)
@@ -280,16 +284,40 @@ class Downlink:
         self.board.unsettled.discard(self)
         self.transport.close()
 
-    def stats(self) -> dict[str, object]:
-        return {
-            "state": self.transport.state,
-            "estimate_bps": self._estimate.bps if self._measured else None,
-            "rtt": self.rtt,
-            "paused": self.paused,
-            "dropped": dict(self.transport.counters),
-            "drops": {drop.name.lower(): self.drops[drop] for drop in Drop if self.drops[drop]},
-            "tracks": [down.stats() for down in self.downs.values()],
-        }
+    def stats(self, room: str, generation: int = 0) -> DownlinkStats:
+        """Args:
+        room, generation: what its owner knows of it.
+        """
+        return DownlinkStats(
+            room=room,
+            state=self.transport.state,
+            generation=generation,
+            route=self.transport.route,
+            rtt_s=self.measured_rtt,
+            estimate_bps=self._estimate.bps if self._measured else None,
+            paused=self.paused,
+            dropped=dict(self.transport.counters),
+            tracks=[self._stats(key, down) for key, down in self.downs.items()],
+        )
+
+    def _stats(self, key: str, down: DownTrack) -> DownStats:
+        wish = self._wish(key, down)
+        best = None if wish is None else fitting(wish.layers, wish.max_width, wish.max_height)
+        rid = down.track.layers[best].rid if down.track is not None and best is not None else None
+        return down.stats(self.reason(key, down), rid)
+
+    def reason(self, key: str, down: DownTrack) -> Reason:
+        """Tell why nothing of a track is sent, "" when something is."""
+        track = down.track
+        if track is None:
+            return "absent"
+        if track.held:
+            return "held"
+        if key not in self.wants:
+            return "unwanted"
+        if down.layer is None and track.id in self.paused:
+            return "bandwidth"
+        return "keyframe" if down.forwarder.current is None else ""
 
     # For the transport.
 
@@ -349,7 +377,9 @@ class Downlink:
         if down is None or self._nacked_left < 0:
             self.board.counters["nack_ignored"] += len(seqs16)
         else:
+            before = down.repaired
             down.resend(seqs16, now)
+            self.board.counters["resent"] += down.repaired - before
 
     def _keyframe_wanted(self, ssrc: int, now: float) -> None:
         down = self._by_ssrc.get(ssrc)
@@ -362,6 +392,7 @@ class Downlink:
             return
         rtt = down.round_trip(report, now)
         if rtt is not None:
+            self.measured_rtt = rtt
             self.rtt += (rtt - self.rtt) / 8
         self._estimate.receiver_report(report.fraction_lost, rtt, now)
 

@@ -16,6 +16,7 @@ from media.publisher import credentials
 from media.rpc import IceCredentials, Kind, PeerState, PlayerAnswer, TrackInfo, WantedTrack
 from media.sdp import NoCodecError, SdpError, answer_player
 from media.sdp import parse as parse_sdp
+from media.statistics import DownlinkStats
 from media.switchboard import Switchboard
 from media.udp import MediaPort
 
@@ -169,5 +170,5 @@ class Player:
         self._wanted_ids = set()
         self.link.close()
 
-    def stats(self) -> dict[str, object]:
-        return {"room": self.room, **self.link.stats()}
+    def stats(self) -> DownlinkStats:
+        return self.link.stats(self.room)

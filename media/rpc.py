@@ -5,8 +5,8 @@ Request ``{"id": int, "method": str, "params": map}``; reply ``{"id", "result"}`
 or ``{"id", "error": {"code", "message"}}``; notice from the worker
 ``{"notice": str, "params": map}``. A frame is at most 1 MiB.
 
-The types below are both sides' vocabulary; nothing else of ``media`` is imported
-by the server.
+The types below and those of ``media.statistics`` are both sides' vocabulary; nothing
+else of ``media`` is imported by the server.
 """
 
 from __future__ import annotations
@@ -311,9 +311,21 @@ class Ping:
 
 @dataclass(frozen=True, kw_only=True)
 class Stats:
-    """``stats``: reply is a map of counters and per-track / per-subscriber figures."""
+    """``stats``: the whole worker. Reply: WorkerStats.
+
+    ``detail``: with every peer and track, for tests; what is much does not fit a frame.
+    """
 
     method: ClassVar[str] = "stats"
+    detail: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerStats:
+    """``peer.stats``: those peers in full; unknown ones are left out. Reply: PeersStats."""
+
+    method: ClassVar[str] = "peer.stats"
+    peers: list[str]
 
 
 # Notices, worker to node.
