@@ -26,6 +26,7 @@ from media.core.rtcp import (
     Twcc,
     build_sdes,
     build_sr,
+    cost,
     parse_rtcp,
 )
 from media.core.twcc import Departures
@@ -47,6 +48,7 @@ REPORT_S = 1.0
 UNLIMITED = 1 << 40
 MAX_COMPOUND_BYTES = 1000
 MAX_RTCP_PER_S = 500
+"""Of 128 bytes; a longer one counts for several."""
 MAX_NACKED_PER_S = 4_000
 """Beyond these a receiver is ignored until the second is over."""
 PROBE_BPS_MARGIN = 1.2
@@ -337,7 +339,7 @@ class Downlink:
         self.board.counters["unexpected_rtp"] += 1
 
     def _on_rtcp(self, data: bytes, now: float) -> None:
-        self._rtcp_left -= 1
+        self._rtcp_left -= cost(data)
         if self._rtcp_left < 0:
             self.board.counters["rtcp_flood"] += 1
             return

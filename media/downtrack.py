@@ -23,7 +23,11 @@ from media.rpc import Kind, TrackInfo
 from media.sdp import OutgoingLine, OutgoingTrack
 from media.srtp import SrtpSession
 from media.statistics import DownStats, Reason
-from media.track import Layer, PublishedTrack
+from media.track import KEYFRAME_INTERVAL_S, Layer, PublishedTrack
+
+KEYFRAMES_AT_ONCE = 10.0
+KEYFRAMES_PER_S = 0.4
+"""What one receiver may ask for, beside what a switch of layers needs."""
 
 _scratch = bytearray(2048)
 _view = memoryview(_scratch)
@@ -92,6 +96,9 @@ class DownTrack:
         self.drops = [0] * len(Drop)
         self.report: Report | None = None
         self.bps = 0
+        self._keyframes_left = KEYFRAMES_AT_ONCE
+        self._keyframe_at = float("-inf")
+        self._keyframe_due = False
         self.description = b""
         self.forwarder = Forwarder(
             ssrc=line.track.ssrc,
@@ -244,9 +251,19 @@ class DownTrack:
         return self._carrier.send_rtp(_view[:size])
 
     def keyframe_wanted(self, now: float) -> None:
-        """The receiver lost its picture (PLI, FIR)."""
-        if self.layer is not None:
+        """The receiver lost its picture (PLI, FIR). One that always does gets few: all pay for them."""
+        if self.layer is None:
+            return
+        if now >= self._keyframe_at + KEYFRAME_INTERVAL_S:
+            earned = (now - self._keyframe_at) * KEYFRAMES_PER_S
+            left = min(KEYFRAMES_AT_ONCE, self._keyframes_left + earned)
+            self._keyframe_at = now
+            self._keyframe_due = left >= 1
+            self._keyframes_left = left - self._keyframe_due
+        if self._keyframe_due:
             self.layer.request_keyframe(now)
+        else:
+            self.layer.track.board.counters["keyframe_ignored"] += 1
 
     def round_trip(self, report: Report, now: float) -> float | None:
         """Read the round trip out of a receiver's report on us."""
