@@ -31,6 +31,9 @@ KEYFRAMES_PER_S = 0.4
 
 _scratch = bytearray(2048)
 _view = memoryview(_scratch)
+PADDING = 255
+PADDING_BYTES = PADDING + 24
+"""A packet of padding alone: as much as there can be, and its header."""
 
 
 class Carrier(Protocol):
@@ -216,14 +219,25 @@ class DownTrack:
                 self.repaired += self._send_again(packet, now)
 
     def pad(self, count_bytes: int, now: float) -> int:
-        """Send recent packets again to fill the path; returns the bytes sent.
+        """Fill the path for a probe with what receivers drop; returns the bytes sent.
 
-        Receivers drop them as repairs of what they have.
+        Recent packets again, as repairs of what they have; without any, padding alone.
         """
+        self.catch_up()
+        sent = self._repeat(count_bytes, now)
+        while sent < count_bytes and self._carrier.connected and self.forwarder.rtx_ssrc:
+            twcc_seq = self._carrier.number(PADDING_BYTES, now) if self.ids.transport_cc else 0
+            size = self.forwarder.write_padding(_scratch, 0, PADDING, self.ids, twcc_seq, now)
+            if not self._carrier.send_rtp(_view[:size]):
+                break
+            sent += size
+        return sent
+
+    def _repeat(self, count_bytes: int, now: float) -> int:
+        """Send recent packets again; returns the bytes sent."""
         track, layer = self.track, self.layer
         if track is None or layer is None or layer.source is None or track.held:
             return 0
-        self.catch_up()
         sent = 0
         seq = layer.source.highest or 0
         for back in range(64):

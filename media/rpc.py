@@ -18,6 +18,7 @@ MAX_FRAME_BYTES = 1 << 20
 
 Kind = Literal["audio", "video"]
 PeerState = Literal["connecting", "connected", "failed", "closed"]
+Priority = Literal["screen", "speaker", ""]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +63,15 @@ class WantedTrack:
     Attributes:
         max_width, max_height: the tile in device pixels; 0 means as large as there is.
         group: tracks of one person share it: same msid, so browsers lip-sync them.
+        priority: which picture goes first on a narrow path: a screen, then that of who is to
+            be seen (stage, floor). Who speaks the worker hears by itself.
     """
 
     track: str
     group: str
     max_width: int = 0
     max_height: int = 0
+    priority: Priority = ""
 
 
 @dataclass(frozen=True, kw_only=True)
