@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from media.core.forwarder import Drop
 from media.voices import Crowd, Voices
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Switchboard:
         attention: layers with packets missing or a keyframe request waiting.
         unsettled: downlinks with something to decide or to send on the next beat.
         counters: drops by reason and other events, of the whole worker.
+        drops: packets that down tracks since closed did not forward, by ``Drop``.
         defer: calls something when all that has arrived by now was read; at once by default.
         crowd: of rooms that begin from now on.
     """
@@ -48,6 +50,7 @@ class Switchboard:
         self.attention: set[Layer] = set()
         self.unsettled: set[Downlink] = set()
         self.counters: Counter[str] = Counter()
+        self.drops = [0] * len(Drop)
         self._watchers: dict[str, set[Watcher]] = {}
         self.crowd = Crowd()
         self._voices: dict[str, Voices] = {}

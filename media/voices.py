@@ -76,6 +76,10 @@ class Voices:
             level = marked[0]
         else:
             level = UNMARKED_LEVEL if packet.end - packet.payload > DTX_BYTES else SILENT
+        self.note(track, level, now)
+
+    def note(self, track: PublishedTrack, level: int, now: float) -> None:
+        """As ``heard``, of a packet of that level, in dB below overload."""
         self._speakers.heard(track.id, level, now)
         if self._loudest is None:
             return
@@ -86,6 +90,10 @@ class Voices:
             left = self._tracks.get(change.left) if change.left is not None else None
             if left is not None:
                 left.set_background(True)
+
+    def spoke_within(self, track_id: str, seconds: float, now: float) -> bool:
+        """As ``Speakers.spoke_within``."""
+        return self._speakers.spoke_within(track_id, seconds, now)
 
     def update(self, now: float) -> list[str] | None:
         """As ``Speakers.update``."""

@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
@@ -160,7 +161,8 @@ class Neighbour:
         self._answer_due = False
         self._said: _State | None = None
         self._said_at = 0.0
-        self._expected: dict[str, asyncio.Event] = {}
+        # Kept by those who wait, and only as long as they do.
+        self._expected: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
         self.link_id = "relay/" + "/".join(map(str, sorted((us, them))))
 
     @property
@@ -172,7 +174,9 @@ class Neighbour:
 
     def expected(self, track: str) -> asyncio.Event:
         """Give the event that is set when our worker was told to expect ``track``."""
-        event = self._expected.setdefault(track, asyncio.Event())
+        event = self._expected.get(track)
+        if event is None:
+            event = self._expected[track] = asyncio.Event()
         if self._open and self._open.received and track in self._open.received:
             event.set()
         return event
@@ -327,10 +331,9 @@ class Neighbour:
             )
         )
         opened.received = wanted
-        for track, event in list(self._expected.items()):
+        for track, event in self._expected.items():
             if track in wanted:
                 event.set()
-                del self._expected[track]
 
     async def _speak(self, now: float) -> None:
         """Say our state when it changed, was asked for, or is not confirmed yet."""

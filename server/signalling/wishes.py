@@ -32,6 +32,7 @@ def wanted(wish: MediaView, live: Live, me: Identity) -> list[rpc.WantedTrack]:
                 group=seen.identity,
                 max_width=max(0, tile.width),
                 max_height=max(0, tile.height),
+                priority=_priority(seen, live),
             )
     if wish.audio:
         shown = {want.group for want in wants.values()}
@@ -44,12 +45,18 @@ def wanted(wish: MediaView, live: Live, me: Identity) -> list[rpc.WantedTrack]:
 
 def _always_heard(voice: Track, live: Live) -> bool:
     """Whether everybody hears it however many others are louder: the stage, the floor, a screen's sound."""
-    person = live.participants.get(voice.identity)
-    return (
-        voice.identity == live.stage
-        or voice.source is Source.SCREEN_AUDIO
-        or (person is not None and person.floor)
-    )
+    return voice.source is Source.SCREEN_AUDIO or _goes_first(voice, live)
+
+
+def _priority(track: Track, live: Live) -> rpc.Priority:
+    if track.source is Source.SCREEN:
+        return "screen"
+    return "speaker" if _goes_first(track, live) else ""
+
+
+def _goes_first(track: Track, live: Live) -> bool:
+    person = live.participants.get(track.identity)
+    return track.identity == live.stage or (person is not None and person.floor)
 
 
 def _voices(live: Live, me: Identity, shown: set[str]) -> list[Track]:

@@ -116,3 +116,18 @@ def test_the_stage_the_floor_and_the_sound_of_a_screen_are_wanted_always() -> No
         if want.always
     }
     assert always == {"microphone of p1", "microphone of p2", "screen_audio of p0"}
+
+
+def test_a_screen_the_stage_and_the_floor_go_first_on_a_narrow_path() -> None:
+    present = live(
+        track(0, "ann", Source.CAMERA),
+        track(2, "bob", Source.CAMERA),
+        track(4, "bob", Source.SCREEN),
+        track(6, "cem", Source.CAMERA),
+        track(8, "dan", Source.CAMERA),
+        stage="ann",
+    )
+    given = replace(present.participants[Identity("cem")], floor=True)
+    present = replace(present, participants={**present.participants, given.identity: given})
+    wants = wanted(MediaView(tiles=[tile(n) for n in range(5)]), present, ME)
+    assert [w.priority for w in wants] == ["speaker", "", "screen", "speaker", ""]
