@@ -193,6 +193,8 @@ class Layer:
             track.board.counters["held"] += 1
             return
         if not self.history.add(packet):
+            # Senders also fill the path with what they sent before (RFC 4588): not the layer's rate.
+            source.bytes -= len(packet.data)
             track.board.counters["duplicate"] += 1
             return
         if losses is not None:
