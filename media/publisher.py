@@ -12,14 +12,24 @@ from media.core.bandwidth import ReceiveLimit
 from media.core.demux import Demux, Route, Unbound
 from media.core.extensions import ExtensionIds, transport_seq
 from media.core.packet import Packet, parse
-from media.core.rtcp import SenderReport, build_remb, build_rr, build_sdes, cost, parse_rtcp
+from media.core.rtcp import (
+    SenderReport,
+    Unknown,
+    build_remb,
+    build_rr,
+    build_sdes,
+    cost,
+    parse_rtcp,
+)
 from media.core.twcc import Arrivals
+from media.core.xr import XR, RoundTrip
 from media.dtls import Certificate
 from media.framing import RpcError
 from media.rpc import IceCredentials, Kind, PeerState, PublisherAnswer, PublisherOffer, TrackInfo
 from media.rpc import Layer as LayerInfo
 from media.sdp import IncomingTrack, SdpError, SessionDescription, answer_publisher
 from media.sdp import parse as parse_sdp
+from media.statistics import PublisherStats
 from media.switchboard import Switchboard
 from media.track import Layer, PublishedTrack
 from media.transport import Transport
@@ -84,6 +94,7 @@ class Publisher:
         self._inputs: dict[int, Input] = {}
         self._arrivals = Arrivals()
         self._limit = ReceiveLimit(cap_bps=CAP_BPS)
+        self._round_trip = RoundTrip()
         self._remote_ufrag = ""
         self._report_at = 0.0
         self._renew_at = self._acknowledged_at = 0.0
@@ -249,6 +260,9 @@ class Publisher:
                 for layer in self._layers():
                     if layer.source is not None and layer.source.ssrc == packet.ssrc:
                         layer.sender_report(packet, now)
+            elif isinstance(packet, Unknown) and packet.kind == XR:
+                self._round_trip.answered(self._board.ssrc, packet.body, now)
+                self.rtt = self._round_trip.rtt_s or self.rtt
 
     def _layers(self) -> list[Layer]:
         return [layer for _, track in self._lines.values() for layer in track.layers]
@@ -284,6 +298,7 @@ class Publisher:
         reports = [report for layer in layers if (report := layer.report(now)) is not None]
         ssrc = self._board.ssrc
         compound = build_rr(ssrc, reports[:31]) + build_sdes(ssrc, CNAME)
+        compound += self._round_trip.ask(ssrc, now)
         if not self._ids.transport_cc:
             received_bps = sum(layer.state.bps for layer in layers)
             lost = max((report.fraction_lost for report in reports), default=0)
@@ -297,14 +312,26 @@ class Publisher:
             self._drop(track_id)
         self.transport.close()
 
-    def stats(self) -> dict[str, object]:
-        return {
-            "room": self.room,
-            "state": self.transport.state,
-            "srtp": self.transport.srtp_profile,
-            "dropped": dict(self.transport.counters),
-            "tracks": list(self._lines),
-        }
+    @property
+    def measured_rtt(self) -> float | None:
+        """Round trip, seconds, None before it is known."""
+        return self._round_trip.rtt_s
+
+    @property
+    def tracks(self) -> dict[str, PublishedTrack]:
+        """What it sends, by id."""
+        return {track_id: track for track_id, (_, track) in self._lines.items()}
+
+    def stats(self) -> PublisherStats:
+        return PublisherStats(
+            room=self.room,
+            state=self.transport.state,
+            srtp=self.transport.srtp_profile,
+            route=self.transport.route,
+            rtt_s=self.measured_rtt,
+            dropped=dict(self.transport.counters),
+            tracks={track_id: track.stats() for track_id, track in self.tracks.items()},
+        )
 
 
 def credentials(transport: Transport, port: MediaPort) -> IceCredentials:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from media.core.forwarder import Drop
 from media.core.speaker import Speakers
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Switchboard:
         attention: layers with packets missing or a keyframe request waiting.
         unsettled: downlinks with something to decide or to send on the next beat.
         counters: drops by reason and other events, of the whole worker.
+        drops: packets that down tracks since closed did not forward, by ``Drop``.
         defer: calls something when all that has arrived by now was read; at once by default.
     """
 
@@ -47,6 +49,7 @@ class Switchboard:
         self.attention: set[Layer] = set()
         self.unsettled: set[Downlink] = set()
         self.counters: Counter[str] = Counter()
+        self.drops = [0] * len(Drop)
         self._watchers: dict[str, set[Watcher]] = {}
         self._speakers: dict[str, Speakers] = {}
         self._voices: Counter[str] = Counter()

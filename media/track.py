@@ -22,6 +22,7 @@ from media.core.run import even_out
 from media.core.source import MAX_DROPOUT, Receipt, Source
 from media.fan import Fan, Sitting
 from media.rpc import Kind, TrackInfo
+from media.statistics import LayerStats, TrackStats
 from media.switchboard import Switchboard
 
 KEYFRAME_INTERVAL_S = 0.5
@@ -140,6 +141,7 @@ class Layer:
         self.heard_at = float("-inf")
         self.keyframes_asked = 0
         self.nacked = 0
+        self.repaired = 0
         self._asked_at = float("-inf")
         self._asking = False
         self._fir_number = 0
@@ -261,6 +263,7 @@ class Layer:
         if isinstance(original, Malformed):
             self.track.board.counters["rtx_padding"] += 1
         else:
+            self.repaired += 1
             self.receive(original, now)
 
     def add(self, output: Output) -> None:
@@ -305,6 +308,7 @@ class Layer:
         self._asked_at = now
         self._asking = False
         self.keyframes_asked += 1
+        self.track.board.counters["keyframes_asked"] += 1
         sender, ssrc = self.track.board.ssrc, self.source.ssrc
         if self.track.keyframe_by_fir:
             self._fir_number = (self._fir_number + 1) & 0xFF
@@ -322,6 +326,7 @@ class Layer:
         if len(losses):
             due = losses.due(now, self.track.upstream.rtt)
             self.nacked += len(due)
+            self.track.board.counters["nacked"] += len(due)
             for first in range(0, len(due), NACKS_PER_PACKET):
                 some = due[first : first + NACKS_PER_PACKET]
                 nack = build_nack(self.track.board.ssrc, self.source.ssrc, some)
@@ -351,6 +356,22 @@ class Layer:
         elif not bps:
             bps = 1
         self.state.bps = bps
+
+    def stats(self) -> LayerStats:
+        source, state = self.source, self.state
+        return LayerStats(
+            bps=state.bps,
+            width=state.width,
+            height=state.height,
+            packets=source.packets if source else 0,
+            bytes=source.bytes if source else 0,
+            lost=source.expected - source.packets if source else 0,
+            repaired=self.repaired,
+            missing=len(self.losses) if self.losses is not None else 0,
+            jitter_s=source.jitter / self.track.clock_rate if source else 0.0,
+            nacked=self.nacked,
+            keyframes_asked=self.keyframes_asked,
+        )
 
 
 class PublishedTrack:
@@ -470,23 +491,12 @@ class PublishedTrack:
         for output in tuple(self.outputs):
             self.detach(output)
 
-    def stats(self) -> dict[str, object]:
-        return {
-            "room": self.room,
-            "codec": self.info.codec,
-            "held": self.held,
-            "outputs": len(self.outputs),
-            "layers": {
-                layer.rid: {
-                    "bps": layer.state.bps,
-                    "width": layer.state.width,
-                    "height": layer.state.height,
-                    "packets": layer.source.packets if layer.source else 0,
-                    "bytes": layer.source.bytes if layer.source else 0,
-                    "missing": len(layer.losses) if layer.losses is not None else 0,
-                    "nacked": layer.nacked,
-                    "keyframes_asked": layer.keyframes_asked,
-                }
-                for layer in self.layers
-            },
-        }
+    def stats(self) -> TrackStats:
+        return TrackStats(
+            room=self.room,
+            kind=self.kind,
+            codec=self.info.codec,
+            held=self.held,
+            outputs=len(self.outputs),
+            layers={layer.rid: layer.stats() for layer in self.layers},
+        )

@@ -15,6 +15,7 @@ from media.ice import IceLite
 from media.parameters import DtlsRole, Fingerprint, IceCredentials, TransportParameters
 from media.rpc import PeerState
 from media.srtp import SrtpKeys, SrtpSession, is_rtcp
+from media.statistics import Route
 from media.udp import Address, Buffer, MediaPort, Path
 
 RTP_FIRST = range(128, 192)
@@ -79,6 +80,17 @@ class Transport:
     @property
     def local_parameters(self) -> TransportParameters:
         return TransportParameters(self._ice.local, (self._certificate.fingerprint,))
+
+    @property
+    def route(self) -> Route | None:
+        """How the peer is reached now, None before its first check."""
+        path = self._ice.path
+        if path is None:
+            return None
+        return Route(
+            protocol="udp" if isinstance(path, DatagramPath) else "tcp",
+            family="IPv6" if ":" in path.address[0] else "IPv4",
+        )
 
     def connect(self, remote: TransportParameters, role: DtlsRole) -> None:
         """Takes the peer's description and our DTLS role. Repeating it (renegotiation) changes

@@ -20,8 +20,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import ifaddr
-
 from rooms.ids import NodeId
 
 PREFIX = "YUNHAI_"
@@ -225,6 +223,8 @@ def _media_addresses(values: dict[str, Any]) -> tuple[str, ...]:
 
 def own_addresses() -> tuple[str, ...]:
     """List this machine's addresses that others may reach, else its loopback address."""
+    import ifaddr  # starts a program to find libc: not for those who give their addresses
+
     found = [
         ipaddress.ip_address(ip.ip if isinstance(ip.ip, str) else ip.ip[0])
         for adapter in ifaddr.get_adapters()

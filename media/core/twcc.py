@@ -138,6 +138,11 @@ class Departures:
         self._probes[place] = probe
         return seq & 0xFFFF
 
+    def forget(self) -> None:
+        """What is not told yet went another way: it counts neither as arrived nor as lost."""
+        self._sent = array("d", [-1.0]) * len(self._sent)
+        self._told = self.seq
+
     def acknowledge(self, feedback: Twcc, now: float) -> Acknowledged:
         """Match feedback with what was sent; ignores numbers never sent or told before."""
         newest = self.seq

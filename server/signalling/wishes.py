@@ -9,7 +9,7 @@ from __future__ import annotations
 from media import rpc
 from rooms.commands import MediaView
 from rooms.ids import Identity, TrackId
-from rooms.live import Kind, Live, Track
+from rooms.live import Kind, Live, Source, Track
 
 MAX_VIDEOS, MAX_VOICES = 40, 32
 """What one session receives at once.
@@ -32,12 +32,21 @@ def wanted(wish: MediaView, live: Live, me: Identity) -> list[rpc.WantedTrack]:
                 group=seen.identity,
                 max_width=max(0, tile.width),
                 max_height=max(0, tile.height),
+                priority=_priority(seen, live),
             )
     if wish.audio:
         shown = {want.group for want in wants.values()}
         for voice in _voices(live, me, shown):
             wants[voice.id] = rpc.WantedTrack(track=voice.id, group=voice.identity)
     return list(wants.values())
+
+
+def _priority(track: Track, live: Live) -> rpc.Priority:
+    if track.source is Source.SCREEN:
+        return "screen"
+    person = live.participants.get(track.identity)
+    seen = track.identity == live.stage or (person is not None and person.floor)
+    return "speaker" if seen else ""
 
 
 def _voices(live: Live, me: Identity, shown: set[str]) -> list[Track]:
