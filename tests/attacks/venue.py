@@ -87,12 +87,11 @@ class Venue:
     async def lost(self) -> dict[str, int]:
         """Packets of the honest that the worker had to ask for again, or that never came out of it."""
         tracks = (await self.running.stats())["tracks"]
-        lost = {
-            f"{name} on the way in": tracks[name]["layers"][""]["nacked"]
-            for person in self.people
-            for name in (f"{person.name}-video",)
-        }
+        lost = {}
         for person in self.people:
+            for name in (f"{person.name}-audio", f"{person.name}-video"):
+                layer = tracks[name]["layers"][""]
+                lost[f"{name} on the way in"] = layer["lost"] + layer["repaired"]
             lost[f"picture to {person.name}"] = person.picture.missing
             lost[f"sound to {person.name}"] = person.sound.missing
         return lost
