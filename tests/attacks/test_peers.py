@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from media.core import rtcp
 from media.core.extensions import TRANSPORT_CC
+from media.downtrack import KEYFRAMES_AT_ONCE, KEYFRAMES_PER_S
 from media.track import KEYFRAME_INTERVAL_S
 from tests.attacks.conftest import MakeRogue
 from tests.attacks.venue import Stranger, Venue, numbers
@@ -192,15 +193,15 @@ async def test_a_storm_of_keyframe_requests_costs_the_room_few_keyframes(
         206,
         struct.pack("!II", 1, 0) + b"".join(struct.pack("!IB3x", ssrc, n) for n in range(150)),
     )
-    for _ in range(40):
-        for _ in range(20):
+    while time.monotonic() - began < 12:
+        for _ in range(30):
             leech.client.request_keyframe(ssrc)
         leech.client.send_rtcp(fir)
         await venue.talk_on(1)
     took_s = time.monotonic() - began
-    assert len(performer.keyframes_asked) - asked <= 2 + min(
-        took_s / KEYFRAME_INTERVAL_S, 10 + took_s / 2
-    )
+    granted = KEYFRAMES_AT_ONCE + took_s * KEYFRAMES_PER_S
+    assert granted + 2 < took_s / KEYFRAME_INTERVAL_S, "the test is too short to tell"
+    assert 2 <= len(performer.keyframes_asked) - asked <= granted + 2
     await venue.come_to("rtcp_flood", 1)
 
 
@@ -310,7 +311,8 @@ async def test_a_flood_of_media_over_its_budget_goes_to_nobody(
         flood = await venue.counted("flood")
         over = await venue.counted("over_budget")
         print(f"{sent} packets in {took_s:.2f} s: {flood} not decrypted, {over} not forwarded")
-        assert flood + over > sent / 4
+        assert flood > 1000
+        assert over > 1000
         got = sum(len(reception.packets) for reception in viewer.received.values())
         assert got <= 3000 * (took_s + 3)
     finally:
