@@ -177,6 +177,16 @@ class MediaPort:
         else:
             call()
 
+    def later(self, delay_s: float, call: Callable[[float], None]) -> asyncio.TimerHandle:
+        """Calls after so long, with ``loop.time()``; a fault is counted as one in a drain."""
+        return self._loop.call_later(delay_s, self._on_time, call)
+
+    def _on_time(self, call: Callable[[float], None]) -> None:
+        try:
+            call(self._loop.time())
+        except Exception:
+            self._complain()
+
     def close(self) -> None:
         """Sends what is waiting and lets go of the sockets. Closing twice is fine."""
         if self._closed:
