@@ -21,6 +21,7 @@ from media.burst import Burst
 from media.burst import Path as DatagramPath
 from media.inlet import Inlet
 from media.path import Address, Buffer, Path
+from media.srtp import Sealer
 from media.tcp import Streams, candidate, is_stream, listener
 from media.writer import Writer
 
@@ -163,6 +164,11 @@ class MediaPort:
         """How runs of packets leave, and who writes them: ``gso/native``, ``sendmmsg/python``."""
         volley = self._bursts[self._sockets[0].family].volley
         return f"{volley.way}/{volley.writer.name}"
+
+    @property
+    def sealer(self) -> Sealer | None:
+        """What encrypts for new connections in libsrtp's place."""
+        return self._bursts[self._sockets[0].family].volley.writer.sealer
 
     def write_with(self, writer: Writer) -> None:
         """Another writer of runs from now on."""
