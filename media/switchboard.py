@@ -26,8 +26,19 @@ class Watcher(Protocol):
         """The track appeared or is gone. Must be quick: note it, act later."""
 
 
+class Alarm(Protocol):
+    """Something that will be called."""
+
+    def cancel(self) -> None:
+        """Do not call it."""
+
+
 def _at_once(call: Callable[[], None]) -> None:
     call()
+
+
+def _never(delay_s: float, call: Callable[[float], None]) -> None:
+    """No clock: what would be called later is not."""
 
 
 class Switchboard:
@@ -41,10 +52,17 @@ class Switchboard:
         drops: packets that down tracks since closed did not forward, by ``Drop``.
         defer: calls something when all that has arrived by now was read; at once by default.
         crowd: of rooms that begin from now on.
+        later: calls something after so many seconds, with the time; gives None if it does not,
+            as by default.
     """
 
-    def __init__(self, defer: Callable[[Callable[[], None]], None] = _at_once) -> None:
+    def __init__(
+        self,
+        defer: Callable[[Callable[[], None]], None] = _at_once,
+        later: Callable[[float, Callable[[float], None]], Alarm | None] = _never,
+    ) -> None:
         self.defer = defer
+        self.later = later
         self.ssrc = secrets.randbits(32) | 1
         self.tracks: dict[str, PublishedTrack] = {}
         self.attention: set[Layer] = set()

@@ -23,7 +23,7 @@ from media.core.source import MAX_DROPOUT, Receipt, Source
 from media.fan import Fan, Sitting
 from media.rpc import Kind, TrackInfo
 from media.statistics import LayerStats, TrackStats
-from media.switchboard import Switchboard
+from media.switchboard import Alarm, Switchboard
 from media.voices import Voices
 
 KEYFRAME_INTERVAL_S = 0.5
@@ -32,6 +32,10 @@ ALIVE_S = 1.0
 """A layer that sent something so recently counts as being sent, whatever its rate."""
 MAX_RUN = 64
 """Packets that go on together at most, as many as one drain brings."""
+HOLD_S = 0.001
+"""So long the packets of a frame wait for its end at most, to leave as one run."""
+IMPATIENT_FRAMES = 32
+"""Frames that are not waited for after one whose end did not come in that time."""
 NACKS_PER_PACKET = 256
 """At worst 4 bytes each (RFC 4585 §6.2.1), so the packet stays well below the path's limit."""
 
@@ -141,6 +145,9 @@ class Layer:
         self.losses: Losses | None = Losses() if track.repairs else None
         self.groups: list[Group] = []
         self._pending: list[Packet] = []
+        self._deferred = False
+        self._alarm: Alarm | None = None
+        self._impatient = 0
         self._newest = -1
         self.heard_at = float("-inf")
         self.keyframes_asked = 0
@@ -210,11 +217,43 @@ class Layer:
         if track.voices is not None:
             track.voices.heard(track, packet, now)
         self._pending.append(packet)
-        if len(self._pending) == 1:
-            track.board.defer(self._forward)
+        if not self._deferred:
+            self._deferred = True
+            track.board.defer(self._drained)
 
-    def _forward(self) -> None:
-        """Hand on what came since the last time."""
+    def _drained(self) -> None:
+        """Hand on what the drain brought, or wait a moment for the rest of its last frame."""
+        self._deferred = False
+        if self._unfinished():
+            if self._alarm is None and self._impatient:
+                self._impatient -= 1
+            elif self._alarm is None:
+                self._alarm = self.track.board.later(HOLD_S, self._give_up)
+            if self._alarm is not None:
+                return
+        self._forward()
+
+    def _unfinished(self) -> bool:
+        """Whether the newest packet waiting is not the last of its frame (RFC 7741 §4.1 and others)."""
+        if self.source is None or not 0 < len(self._pending) < MAX_RUN:
+            return False
+        newest = self._pending[-1]
+        # What comes late fills a gap and is not followed by the rest of its frame.
+        return (
+            self.track.kind == "video" and not newest.marker and newest.seq == self.source.highest
+        )
+
+    def _give_up(self, now: float) -> None:
+        """The rest of the frame did not come at once: a sender that spaces its packets."""
+        self._alarm = None
+        self._impatient = IMPATIENT_FRAMES
+        self._forward(now)
+
+    def _forward(self, now: float | None = None) -> None:
+        """Hand on what came since the last time; ``now`` if not when the last of it came."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
         packets, self._pending = self._pending, []
         source = self.source
         if not packets or source is None:
@@ -230,7 +269,8 @@ class Layer:
                 plain = False
             newest = max(newest, packet.seq)
         self._newest = newest
-        now = packets[-1].arrival
+        if now is None:
+            now = packets[-1].arrival
         for group in tuple(self.groups):
             # ``send`` refuses what is too long; one by one those are counted.
             if group.seated and not (plain and group.fan.send(packets, now)):
@@ -238,7 +278,7 @@ class Layer:
             if group.outputs:
                 self._decide(group, packets, source, now)
         if self._pending:
-            self._forward()
+            self._forward(now)
 
     def _decide(self, group: Group, packets: list[Packet], source: Source, now: float) -> None:
         """Hand packets to the outputs that may not want them all or not as they are."""

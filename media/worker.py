@@ -51,7 +51,7 @@ class Worker:
         self._notify = notify
         self._loop = asyncio.get_running_loop()
         self._certificate = Certificate.generate()
-        self._board = Switchboard(port.after_drain)
+        self._board = Switchboard(port.after_drain, port.later)
         self._peers: dict[str, Peer] = {}
         self._links: dict[str, RelayLink] = {}
         self._feeds: dict[str, Feed] = {}
