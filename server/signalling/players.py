@@ -178,6 +178,11 @@ class Players:
             await session.close("left")
             raise
 
+    def media_of(self, session: Session) -> list[tuple[MediaLink, str]]:
+        """Name a session's player at its worker."""
+        player = self._players.get(session.id)
+        return [(player.link, player.peer)] if player is not None else []
+
     def _worker_down(self, link: MediaLink) -> None:
         """Its players' connections are gone: they have to post again."""
         for player in list(self._players.values()):
