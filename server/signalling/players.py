@@ -79,6 +79,7 @@ class Player:
             )
         room = self.session.room
         self._want(wants)
+        await self.link.ready()
         index = self.link.index
         if not await self._relays.ready(index, room, [w.track for w in wants], RELAY_TIMEOUT_S):
             raise RoomError(
