@@ -21,6 +21,9 @@ MAX_PLAIN_BYTES = 1472
 """With tag and index a packet stays within 1500 bytes, which every receiver here takes."""
 MAX_SSRCS = 128
 MAX_RELAY_SSRCS = 8192
+MAX_RESTING = 128
+MAX_SPENT = 4096
+"""SSRCs that once were: so many keep their numbers, so many more are only refused."""
 REPLAY_WINDOW = 1024
 GCM_SALT_BYTES = 12
 
@@ -122,6 +125,8 @@ class SrtpSession:
         self.counters: Counter[str] = Counter() if counters is None else counters
         self._max_ssrcs = max_ssrcs
         self._ssrcs: set[int] = set()
+        self._resting: dict[int, None] = {}
+        self._spent: set[int] = set()
         self._size = ffi.new("int *")
         self._sessions = (
             _session(keys.profile, keys.tx, Policy.SSRC_ANY_OUTBOUND),
@@ -172,13 +177,27 @@ class SrtpSession:
         return self._open(lib.srtp_unprotect_rtcp, packet, 4)
 
     def forget(self, ssrc: int) -> None:
-        """Drops the state of an SSRC that will not be used again, in both directions."""
-        self._ssrcs.discard(ssrc)
+        """Drops the state of an SSRC of ours that will not be used again under these keys."""
         if self._seal is not None:
             self._seal.forget(ssrc)
-        swapped = int.from_bytes(struct.pack("=I", ssrc), "big")
-        lib.srtp_remove_stream(self._tx, swapped)
-        lib.srtp_remove_stream(self._rx, swapped)
+        _remove(self._tx, ssrc)
+
+    def release(self, ssrc: int) -> None:
+        """An SSRC of the peer's that nobody listens to now: another may take its place.
+
+        It may come back, under the rollover counter and replay list it had. When too
+        many rest, the oldest is refused from then on: without its list, what was once
+        recorded of it could be played again.
+        """
+        if ssrc not in self._ssrcs:
+            return
+        self._ssrcs.discard(ssrc)
+        self._resting[ssrc] = None
+        if len(self._resting) > MAX_RESTING:
+            oldest = next(iter(self._resting))
+            del self._resting[oldest]
+            self._spent.add(oldest)
+            _remove(self._rx, oldest)
 
     def _protected(self, function: Any, context: Any, packet: Buffer) -> bytes | None:
         room = ffi.new("char[]", 1500)
@@ -203,7 +222,7 @@ class SrtpSession:
             self.counters["malformed"] += 1
             return None
         ssrc = _ssrc_of(packet, ssrc_at)[0]
-        if ssrc not in self._ssrcs and len(self._ssrcs) >= self._max_ssrcs:
+        if ssrc not in self._ssrcs and not self._admits(ssrc):
             self.counters["too_many_ssrcs"] += 1
             return None
         self._size[0] = size
@@ -217,8 +236,18 @@ class SrtpSession:
                 else "malformed"
             ] += 1
             return None
-        self._ssrcs.add(ssrc)
+        if ssrc not in self._ssrcs:
+            self._ssrcs.add(ssrc)
+            self._resting.pop(ssrc, None)
         return bytes(packet[: self._size[0]])
+
+    def _admits(self, ssrc: int) -> bool:
+        """Whether there is room for one more SSRC, and this one is not spent."""
+        return (
+            len(self._ssrcs) < self._max_ssrcs
+            and len(self._spent) < MAX_SPENT
+            and ssrc not in self._spent
+        )
 
 
 class Memory:
@@ -240,6 +269,10 @@ def new_size() -> Any:
 def is_rtcp(packet: Buffer) -> bool:
     """RFC 5761 §4: payload types 192 to 223 of the second byte are RTCP. At least 2 bytes."""
     return 192 <= packet[1] <= 223
+
+
+def _remove(context: Any, ssrc: int) -> None:
+    lib.srtp_remove_stream(context, int.from_bytes(struct.pack("=I", ssrc), "big"))
 
 
 def session_key(profile: Profile, master: bytes) -> tuple[bytes, bytes]:

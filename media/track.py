@@ -12,7 +12,7 @@ import logging
 from typing import Protocol
 
 from media.core.codecs import codec as find_codec
-from media.core.extensions import ExtensionIds, Translation, Wire, audio_level
+from media.core.extensions import ExtensionIds, Translation, Wire
 from media.core.history import AUDIO_PACKETS, VIDEO_PACKETS, History
 from media.core.layers import LayerState
 from media.core.nack import Losses
@@ -22,7 +22,9 @@ from media.core.run import even_out
 from media.core.source import MAX_DROPOUT, Receipt, Source
 from media.fan import Fan, Sitting
 from media.rpc import Kind, TrackInfo
+from media.statistics import LayerStats, TrackStats
 from media.switchboard import Alarm, Switchboard
+from media.voices import Voices
 
 KEYFRAME_INTERVAL_S = 0.5
 """Requests for keyframes of one layer are at least so far apart."""
@@ -82,6 +84,9 @@ class Output(Protocol):
 
     def hold_changed(self) -> None:
         """The track was held or let go."""
+
+    def background_changed(self) -> None:
+        """The voice came among the loudest of its room or is no more."""
 
 
 class Group:
@@ -147,6 +152,7 @@ class Layer:
         self.heard_at = float("-inf")
         self.keyframes_asked = 0
         self.nacked = 0
+        self.repaired = 0
         self._asked_at = float("-inf")
         self._asking = False
         self._fir_number = 0
@@ -194,6 +200,8 @@ class Layer:
             track.board.counters["held"] += 1
             return
         if not self.history.add(packet):
+            # Senders also fill the path with what they sent before (RFC 4588): not the layer's rate.
+            source.bytes -= len(packet.data)
             track.board.counters["duplicate"] += 1
             return
         if losses is not None:
@@ -206,10 +214,8 @@ class Layer:
             size = track.codec.size(packet)
             if size is not None:
                 self.state.width, self.state.height = size
-        if track.level_id:
-            level = audio_level(packet, track.level_id)
-            if level is not None:
-                track.board.voices(track.room).heard(track.id, level[0], now)
+        if track.voices is not None:
+            track.voices.heard(track, packet, now)
         self._pending.append(packet)
         if not self._deferred:
             self._deferred = True
@@ -301,6 +307,7 @@ class Layer:
         if isinstance(original, Malformed):
             self.track.board.counters["rtx_padding"] += 1
         else:
+            self.repaired += 1
             self.receive(original, now)
 
     def add(self, output: Output) -> None:
@@ -345,6 +352,7 @@ class Layer:
         self._asked_at = now
         self._asking = False
         self.keyframes_asked += 1
+        self.track.board.counters["keyframes_asked"] += 1
         sender, ssrc = self.track.board.ssrc, self.source.ssrc
         if self.track.keyframe_by_fir:
             self._fir_number = (self._fir_number + 1) & 0xFF
@@ -362,6 +370,7 @@ class Layer:
         if len(losses):
             due = losses.due(now, self.track.upstream.rtt)
             self.nacked += len(due)
+            self.track.board.counters["nacked"] += len(due)
             for first in range(0, len(due), NACKS_PER_PACKET):
                 some = due[first : first + NACKS_PER_PACKET]
                 nack = build_nack(self.track.board.ssrc, self.source.ssrc, some)
@@ -392,6 +401,22 @@ class Layer:
             bps = 1
         self.state.bps = bps
 
+    def stats(self) -> LayerStats:
+        source, state = self.source, self.state
+        return LayerStats(
+            bps=state.bps,
+            width=state.width,
+            height=state.height,
+            packets=source.packets if source else 0,
+            bytes=source.bytes if source else 0,
+            lost=source.expected - source.packets if source else 0,
+            repaired=self.repaired,
+            missing=len(self.losses) if self.losses is not None else 0,
+            jitter_s=source.jitter / self.track.clock_rate if source else 0.0,
+            nacked=self.nacked,
+            keyframes_asked=self.keyframes_asked,
+        )
+
 
 class PublishedTrack:
     """A track that this worker has, from its own publisher or over a relay link.
@@ -404,6 +429,8 @@ class PublishedTrack:
         outputs: everybody attached, whether they get packets now or not.
         ssrc: odd; who sends the track on uses it wherever it was not used before.
         held: nothing is forwarded or kept.
+        background: not among its room's loudest voices; only who wants it always gets it.
+        voices: of its room, None for a picture.
         repairs: the origin answers NACK.
         payload_type: as the origin numbers the codec.
         level_id: header extension with audio levels, 0 without.
@@ -434,6 +461,8 @@ class PublishedTrack:
         self.repairs = repairs
         self.keyframe_by_fir = keyframe_by_fir
         self.held = False
+        self.background = False
+        self.voices: Voices | None = None
         self.outputs: set[Output] = set()
         self.layers = [Layer(self, layer.rid, layer.ssrc) for layer in info.layers]
         self.states = [layer.state for layer in self.layers]
@@ -499,6 +528,14 @@ class PublishedTrack:
         for output in tuple(self.outputs):
             output.hold_changed()
 
+    def set_background(self, background: bool) -> None:
+        """Say whether the room listens to others now."""
+        if background == self.background:
+            return
+        self.background = background
+        for output in tuple(self.outputs):
+            output.background_changed()
+
     def measure(self, now: float) -> None:
         """Bring the layers' rates up to date; call it every tick."""
         for layer in self.layers:
@@ -510,23 +547,13 @@ class PublishedTrack:
         for output in tuple(self.outputs):
             self.detach(output)
 
-    def stats(self) -> dict[str, object]:
-        return {
-            "room": self.room,
-            "codec": self.info.codec,
-            "held": self.held,
-            "outputs": len(self.outputs),
-            "layers": {
-                layer.rid: {
-                    "bps": layer.state.bps,
-                    "width": layer.state.width,
-                    "height": layer.state.height,
-                    "packets": layer.source.packets if layer.source else 0,
-                    "bytes": layer.source.bytes if layer.source else 0,
-                    "missing": len(layer.losses) if layer.losses is not None else 0,
-                    "nacked": layer.nacked,
-                    "keyframes_asked": layer.keyframes_asked,
-                }
-                for layer in self.layers
-            },
-        }
+    def stats(self) -> TrackStats:
+        return TrackStats(
+            room=self.room,
+            kind=self.kind,
+            codec=self.info.codec,
+            held=self.held,
+            background=self.background,
+            outputs=len(self.outputs),
+            layers={layer.rid: layer.stats() for layer in self.layers},
+        )

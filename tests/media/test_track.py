@@ -75,6 +75,8 @@ class Receiver:
     def hold_changed(self) -> None:
         self.holds += 1
 
+    def background_changed(self) -> None: ...
+
 
 def published(
     *, kind: Kind = "video", rids: tuple[str, ...] = (), by_fir: bool = False
