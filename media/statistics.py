@@ -11,6 +11,8 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Literal
 
+from media.rpc import Kind, PeerState
+
 Reason = Literal["", "absent", "unwanted", "held", "background", "bandwidth", "keyframe"]
 """Why nothing of a down track is sent now: the track is not there (yet), its tile is not shown, a
 moderator holds it, the room listens to others, the path is too narrow, or its first keyframe has
@@ -63,7 +65,7 @@ class TrackStats:
     """
 
     room: str
-    kind: Literal["audio", "video"]
+    kind: Kind
     codec: str
     held: bool
     background: bool
@@ -81,12 +83,12 @@ class PublisherStats:
     """
 
     room: str
-    state: str
-    srtp: str = ""
-    route: Route | None = None
-    rtt_s: float | None = None
-    dropped: dict[str, int] = field(default_factory=dict)
-    tracks: dict[str, TrackStats] = field(default_factory=dict)
+    state: PeerState
+    srtp: str
+    route: Route | None
+    rtt_s: float | None
+    dropped: dict[str, int]
+    tracks: dict[str, TrackStats]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +109,7 @@ class DownStats:
 
     track: str
     mid: str
-    kind: Literal["audio", "video"]
+    kind: Kind
     codec: str
     asked: str | None
     sent: str | None
@@ -135,14 +137,14 @@ class DownlinkStats:
     """
 
     room: str
-    state: str
-    generation: int = 0
-    route: Route | None = None
-    rtt_s: float | None = None
-    estimate_bps: int | None = None
-    paused: list[str] = field(default_factory=list)
-    dropped: dict[str, int] = field(default_factory=dict)
-    tracks: list[DownStats] = field(default_factory=list)
+    state: PeerState
+    generation: int
+    route: Route | None
+    rtt_s: float | None
+    estimate_bps: int | None
+    paused: list[str]
+    dropped: dict[str, int]
+    tracks: list[DownStats]
 
 
 @dataclass(kw_only=True)
