@@ -187,8 +187,8 @@ class Downlink:
             elif index is None:
                 down.aim(None)
                 paused.append(track.id)
-            elif down.layer is not track.layers[index]:
-                down.aim(track.layers[index])
+            elif (down.layer, down.state) != track.choices[index]:
+                down.aim(*track.choices[index])
             else:
                 down.sync()
             if best is not None and best != index:
@@ -215,12 +215,11 @@ class Downlink:
             rank = Rank.SPEAKER
         else:
             rank = Rank.VIDEO
-        layer = down.layer
-        following = layer is not None and layer.track is track
+        now = (down.layer, down.state)
         return Wish(
             rank=rank,
             layers=track.states,
-            current=track.layers.index(layer) if following and layer else None,
+            current=next((at for at, one in enumerate(track.choices) if one == now), None),
             max_width=want.max_width,
             max_height=want.max_height,
         )
