@@ -451,19 +451,21 @@ class Scene:
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.randoms(use_true_random=False))
-def test_no_loss_disorder_or_switch_leaves_a_seam(chance: random.Random) -> None:
+@given(st.integers(0, 1 << 32))
+def test_no_loss_disorder_or_switch_leaves_a_seam(seed: int) -> None:
     """Whatever comes in and is wished: one number a packet, times and pictures in its order.
 
     Numbers that were never sent are those of packets that never came.
     """
+    chance = random.Random(seed)
     scene, out = Scene(chance), forwarder()
     headers: dict[int, tuple[int, int, int]] = {}
     origin: dict[int, tuple[str, int]] = {}
     frames: dict[int, set[tuple[str, int]]] = {}
-    everything: set[tuple[str, int]] = set()
+    arrived: set[tuple[str, int]] = set()
+    newest: dict[str, int] = {}
     for n in range(120):
-        if chance.random() < 0.1:
+        if n % 12 == 0:  # nothing is later than that
             stream = chance.choice([*scene.streams, None])
             out.aim(stream.source if stream else None, temporal=chance.choice([0, 1, 2, 7]))
         for index, stream in enumerate(scene.streams):
@@ -472,13 +474,15 @@ def test_no_loss_disorder_or_switch_leaves_a_seam(chance: random.Random) -> None
             for packet in scene.arriving(n, packets):
                 assert packet.source is not None
                 place = (packet.source.rid, packet.seq)
-                everything.add(place)
-                newest = max(headers, default=-1)
+                arrived.add(place)
+                in_order = packet.seq > newest.get(packet.source.rid, -1)
+                newest[packet.source.rid] = max(packet.seq, newest.get(packet.source.rid, -1))
                 if out.map(packet) is not None:
                     continue
                 assert origin.setdefault(out.seq, place) == place
                 headers[out.seq] = (out.ts, packet.temporal, out.picture)
-                if out.seq > newest:
+                # What is late may be a piece of a picture left out: its number was kept free.
+                if in_order:
                     frames.setdefault(out.picture, set()).add((packet.source.rid, packet.ts))
                 assert out.locate(out.seq & 0xFFFF) == (packet.source, packet.seq)
     assert all(len(frame) == 1 for frame in frames.values())
@@ -489,7 +493,7 @@ def test_no_loss_disorder_or_switch_leaves_a_seam(chance: random.Random) -> None
         if origin[after][0] == rid:
             # Between neighbours of one source a free number is kept only for what never came.
             between = {(rid, other) for other in range(seq + 1, origin[after][1])}
-            assert after - before - 1 <= len(between - everything) or not between
+            assert after - before - 1 <= len(between - arrived)
     if frames:
         assert max(frames) - min(frames) < 120 + 8
 
