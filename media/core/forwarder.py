@@ -104,6 +104,7 @@ class Forwarder(Outgoing):
     __slots__ = (
         "_clock_rate",
         "_dropped_picture",
+        "_dropped_ts",
         "_first_ts",
         "_frame",
         "_keyframes",
@@ -153,6 +154,7 @@ class Forwarder(Outgoing):
         self._selection = Selection(layered=layered)
         self._frame = -1  # newest frame number sent in a dependency descriptor
         self._dropped_picture = -1
+        self._dropped_ts = 0  # outgoing; what is late and older may yet go out
         self._reports: list[tuple[int, float]] = []
 
     def aim(self, source: Source | None, *, spatial: int = EVERY, temporal: int = EVERY) -> None:
@@ -257,8 +259,8 @@ class Forwarder(Outgoing):
         By the publisher's clock where sender reports of both sources tell it, else by
         the time that passed between the packets; always forward.
         """
-        newest = last.ts + before.ts_delta
-        guess = newest + int((packet.arrival - last.arrival) * self._clock_rate)
+        newest = max(last.ts + before.ts_delta, self._dropped_ts)
+        guess = last.ts + before.ts_delta + int((packet.arrival - last.arrival) * self._clock_rate)
         old = before.source
         exact = guess
         if source is old:
@@ -290,6 +292,8 @@ class Forwarder(Outgoing):
 
         VP9's stay: its layers share them, and refer to others by their distance.
         """
+        if self._segment is not None:
+            self._dropped_ts = packet.ts + self._segment.ts_delta
         picture = packet.picture
         if picture >= 0 and picture != self._dropped_picture and not self._layered:
             self._dropped_picture = picture
