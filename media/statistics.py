@@ -62,7 +62,7 @@ class LayerStats:
     jitter_s: float
     nacked: int
     keyframes_asked: int
-    parts: list[PartStats] = field(default_factory=list)
+    parts: list[PartStats]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,8 +124,8 @@ class DownStats:
     kind: Kind
     codec: str
     asked: str | None
-    spatial: int | None = None
-    temporal: int | None = None
+    spatial: int | None
+    temporal: int | None
     sent: str | None
     fitting: str | None
     reason: Reason

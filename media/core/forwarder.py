@@ -12,6 +12,7 @@ from media.core.outgoing import Outgoing
 from media.core.packet import Packet
 from media.core.rtcp import Report, SenderReport
 from media.core.run import Numbers
+from media.core.segment import Segment
 from media.core.selection import EVERY, Selection
 from media.core.seqmap import SeqMap
 from media.core.source import MAX_DROPOUT, Source
@@ -23,9 +24,6 @@ MAX_PAST = 4
 # Sender reports of two layers may disagree with the time that passed by this
 # much (jitter buffers, a stalled encoder); beyond, one of them is wrong.
 MAX_SKEW = 3.0
-
-# Changes of the spatial layer remembered, as long as packets may be asked for again.
-MAX_TOPS = 32
 
 # Sender reports remembered to match LSR: 8 at one a second outlive any round trip.
 MAX_REPORTS = 8
@@ -40,46 +38,6 @@ class Drop(IntEnum):
     UPPER_LAYER = 3  # temporal or spatial, above what is wanted
     PADDING = 4  # carries no payload
     TOO_OLD = 5  # its place in the outgoing numbers is gone
-
-
-class _Segment:
-    """A stretch of the outgoing stream that came from one source."""
-
-    __slots__ = ("_tops", "first_out", "frame_delta", "map", "source", "tl0_delta", "ts_delta")
-
-    def __init__(
-        self,
-        source: Source,
-        seqmap: SeqMap,
-        first_out: int,
-        ts_delta: int,
-        tl0_delta: int,
-        frame_delta: int,
-    ) -> None:
-        self.source = source
-        self.map = seqmap
-        self.first_out = first_out
-        self.ts_delta = ts_delta
-        self.tl0_delta = tl0_delta
-        self.frame_delta = frame_delta
-        self._tops: list[tuple[int, int]] = []
-
-    def ends(self, packet: Packet, top: int) -> bool:
-        """Whether the newest packet ends a picture for the receiver, its top layer being this."""
-        tops = self._tops
-        if not tops or tops[-1][1] != top:
-            tops.append((packet.seq, top))
-            del tops[:-MAX_TOPS]
-        return packet.ends and packet.spatial == top
-
-    def ended(self, packet: Packet) -> bool:
-        """What ``ends`` said of an old packet."""
-        top = next((top for first, top in reversed(self._tops) if first <= packet.seq), EVERY)
-        return packet.ends and packet.spatial == top
-
-    def holds(self, source: Source | None, seq: int) -> bool:
-        """Whether a number of a source went through here, or is kept free."""
-        return self.source is source and self.map.first <= seq <= self.map.highest
 
 
 class Forwarder(Outgoing):
@@ -146,11 +104,11 @@ class Forwarder(Outgoing):
         self._layered = layered
         self._next_out = -1 if seq is None else 0x10000 + (seq & 0xFFFF)
         self._first_ts = None if ts is None else 0x100000000 + (ts & 0xFFFFFFFF)
-        self._segment: _Segment | None = None  # of ``current``
+        self._segment: Segment | None = None  # of ``current``
         self._map: SeqMap | None = None  # of ``_segment``
-        self._past: list[_Segment] = []
+        self._past: list[Segment] = []
         self._last: Packet | None = None  # newest forwarded
-        self._last_segment: _Segment | None = None  # where ``_last`` went
+        self._last_segment: Segment | None = None  # where ``_last`` went
         self._selection = Selection(layered=layered)
         self._frame = -1  # newest frame number sent in a dependency descriptor
         self._dropped_picture = -1
@@ -233,9 +191,7 @@ class Forwarder(Outgoing):
         if self._layered and packet.dependency is not None and self._frame >= 0:
             frame_delta = self._frame + 1 - packet.dependency.number
         seqmap = SeqMap(packet.seq, self._next_out, picture_delta)
-        segment = _Segment(
-            source, seqmap, self._next_out, ts_delta, tl0_delta, frame_delta & 0xFFFF
-        )
+        segment = Segment(source, seqmap, self._next_out, ts_delta, tl0_delta, frame_delta & 0xFFFF)
         self.current = source
         self._segment = self._last_segment = segment
         self._map = seqmap
@@ -253,7 +209,7 @@ class Forwarder(Outgoing):
         self._last = packet
         return None
 
-    def _align(self, packet: Packet, source: Source, last: Packet, before: _Segment) -> int:
+    def _align(self, packet: Packet, source: Source, last: Packet, before: Segment) -> int:
         """Choose what to add to timestamps of a new segment.
 
         By the publisher's clock where sender reports of both sources tell it, else by
@@ -283,7 +239,7 @@ class Forwarder(Outgoing):
         self._segment = None
         self._map = None
 
-    def _note_frame(self, packet: Packet, segment: _Segment) -> None:
+    def _note_frame(self, packet: Packet, segment: Segment) -> None:
         if packet.dependency is not None:
             self._frame = packet.dependency.number + segment.frame_delta & 0xFFFF
 
@@ -302,7 +258,7 @@ class Forwarder(Outgoing):
             seqmap.skip(packet.seq)
         return Drop.UPPER_LAYER
 
-    def _segment_of(self, packet: Packet) -> _Segment | None:
+    def _segment_of(self, packet: Packet) -> Segment | None:
         """Find the segment that has, or keeps free, this packet's number."""
         source, seq = packet.source, packet.seq
         segment = self._segment
