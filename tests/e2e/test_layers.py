@@ -114,5 +114,6 @@ async def test_layers_in_one_stream_follow_the_tile(
     print("longest gaps, ms", sorted(gaps)[-5:], "decoded", stats["framesDecoded"])
     assert max(gaps) < FREEZE_MS
     assert (stats["packetsLost"], stats["nackCount"], stats["pliCount"]) == (0, 0, 0)
-    drops = (await running.stats())["subscribers"]["s"]["drops"]
+    (down,) = (await running.stats())["subscribers"]["s"]["tracks"]
+    drops = down["drops"]
     assert (drops.get("upper_layer", 0) > 0) is (len(widths) > 1)
