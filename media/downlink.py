@@ -203,8 +203,8 @@ class Downlink:
             elif index is None:
                 down.aim(None)
                 paused.append(track.id)
-            elif down.layer is not track.layers[index]:
-                down.aim(track.layers[index])
+            elif (down.layer, down.state) != track.choices[index]:
+                down.aim(*track.choices[index])
             else:
                 down.sync()
             if best is not None:
@@ -232,12 +232,11 @@ class Downlink:
             return None
         if track.background and not want.always:
             return None
-        layer = down.layer
-        following = layer is not None and layer.track is track
+        now = (down.layer, down.state)
         return Wish(
             rank=self._ranking.rank(want, down.kind),
             layers=track.states,
-            current=track.layers.index(layer) if following and layer else None,
+            current=next((at for at, one in enumerate(track.choices) if one == now), None),
             max_width=want.max_width,
             max_height=want.max_height,
         )
@@ -319,7 +318,9 @@ class Downlink:
     def _stats(self, key: str, down: DownTrack) -> DownStats:
         wish = self._wish(key, down)
         best = None if wish is None else fitting(wish.layers, wish.max_width, wish.max_height)
-        rid = down.track.layers[best].rid if down.track is not None and best is not None else None
+        rid = (
+            down.track.choices[best][0].rid if down.track is not None and best is not None else None
+        )
         return down.stats(self.reason(key, down), rid)
 
     def reason(self, key: str, down: DownTrack) -> Reason:
