@@ -15,9 +15,10 @@ from dataclasses import replace
 from typing import Literal, TypeVar
 
 from media import census, rpc
-from media.downlink import BEAT_S, Downlink
+from media.downlink import Downlink
 from media.dtls import Certificate
 from media.feed import Feed
+from media.filler import BEAT_S
 from media.framing import Notice, Request, RpcError
 from media.player import Player
 from media.publisher import Publisher
