@@ -6,7 +6,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from media.downlink import BEAT_S, Downlink
+from media.downlink import Downlink
+from media.filler import BEAT_S
 from media.switchboard import Switchboard
 
 TICK_S = 0.1

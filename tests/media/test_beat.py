@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from media.beat import TICK_S, Beat
-from media.downlink import BEAT_S, Downlink
+from media.downlink import Downlink
+from media.filler import BEAT_S
 from media.switchboard import Switchboard
 
 
