@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from media.burst import Path
-from media.core.bandwidth import PROBE_DURATION, SendEstimate
+from media.core.bandwidth import SendEstimate
 from media.core.forwarder import Drop
-from media.core.layers import Rank, Wish, allocate, fitting
+from media.core.layers import HEADROOM, Wish, allocate, fitting
 from media.core.rtcp import (
     Fir,
     Nack,
@@ -26,15 +26,18 @@ from media.core.rtcp import (
     Twcc,
     build_sdes,
     build_sr,
+    cost,
     parse_rtcp,
 )
 from media.core.twcc import Departures
 from media.downtrack import DownTrack
 from media.dtls import Certificate
+from media.ranking import Ranking
 from media.rpc import PeerState, WantedTrack
 from media.srtp import SrtpSession
 from media.statistics import DownlinkStats, DownStats, Reason
 from media.switchboard import Switchboard
+from media.track import PublishedTrack
 from media.transport import Transport
 from media.udp import MediaPort
 
@@ -47,9 +50,13 @@ REPORT_S = 1.0
 UNLIMITED = 1 << 40
 MAX_COMPOUND_BYTES = 1000
 MAX_RTCP_PER_S = 500
+"""Of 128 bytes; a longer one counts for several."""
 MAX_NACKED_PER_S = 4_000
 """Beyond these a receiver is ignored until the second is over."""
-PROBE_BPS_MARGIN = 1.2
+WIDER = 1.3
+"""Layers are chosen anew at once when the path carries so many times more than when last chosen."""
+MOVED_BPS = (300_000, 1_000_000)
+"""A new path is taken to carry what the old one did, within these."""
 
 
 class Downlink:
@@ -78,7 +85,7 @@ class Downlink:
         self.board = board
         self.downs: dict[str, DownTrack] = {}
         self.wants: dict[str, WantedTrack] = {}
-        self._largest = 0
+        self._ranking = Ranking()
         self.paused: list[str] = []
         self.connected = False
         self.rtt = 0.1
@@ -93,6 +100,7 @@ class Downlink:
         self._dirty = False
         self._allocate_at = 0.0
         self._allocated_bps = 0
+        self._limit_bps = 0
         self._report_at = 0.0
         self._padding_bytes = 0
         self._padding_until = 0.0
@@ -104,7 +112,7 @@ class Downlink:
             on_rtp=self._on_rtp,
             on_rtcp=self._on_rtcp,
             on_state=self._on_state,
-            on_moved=self._stand_up,
+            on_moved=self._moved,
         )
         self.send_rtp = self.transport.send_rtp
 
@@ -155,7 +163,7 @@ class Downlink:
     def want(self, wants: list[WantedTrack]) -> None:
         """Take the tile sizes; what is absent is not sent."""
         self.wants = {want.track: want for want in wants}
-        self._largest = max(map(_area, wants), default=0)
+        self._ranking.take(wants)
         self.reconsider()
 
     def allocate(self, now: float) -> None:
@@ -165,19 +173,23 @@ class Downlink:
         settled = True
         if not self.connected:
             return
+        if self._measured:  # else all there is is sent, whoever speaks
+            self._ranking.hear(self._voices(), now)
         keys: list[str] = []
         wishes: list[Wish] = []
         for key, down in self.downs.items():
             wish = self._wish(key, down)
+            want = self.wants.get(key)
+            down.expect(wanted=want is not None, always=want is not None and want.always)
             if wish is not None:
                 keys.append(key)
                 wishes.append(wish)
             elif down.layer is not None:
                 down.aim(None)
-        limit_bps = self._estimate.bps if self._measured else UNLIMITED
+        self._limit_bps = limit_bps = self._estimate.bps if self._measured else UNLIMITED
         indexes = allocate(wishes, limit_bps)
         paused: list[str] = []
-        missed_bps = 0
+        wanted_bps = 0
         self._allocated_bps = 0
         for key, wish, index in zip(keys, wishes, indexes, strict=True):
             down = self.downs[key]
@@ -195,34 +207,35 @@ class Downlink:
                 down.aim(track.layers[index])
             else:
                 down.sync()
-            if best is not None and best != index:
-                missed_bps += wish.layers[best].bps
+            if best is not None:
+                wanted_bps += wish.layers[best].bps
             if len(wish.layers) > 1 or index is None or down.forwarder.wants_keyframe:
                 settled = False
             down.ask_keyframe(now)
         if settled:
             # Nothing to choose from, and all of it is sent: time alone changes nothing.
             self._allocate_at = now + SETTLED_S
-        if missed_bps and self._measured:
-            self._probe(limit_bps + missed_bps, now)
+        if self._measured:
+            self._probe(int(wanted_bps * HEADROOM), now)
         if paused != self.paused:
             self.paused = paused
             self._tell_paused(paused)
+
+    def _voices(self) -> Iterator[tuple[WantedTrack, PublishedTrack]]:
+        for key, down in self.downs.items():
+            if down.kind == "audio" and down.track is not None and key in self.wants:
+                yield self.wants[key], down.track
 
     def _wish(self, key: str, down: DownTrack) -> Wish | None:
         want, track = self.wants.get(key), down.track
         if want is None or track is None or track.held:
             return None
-        if down.kind == "audio":
-            rank = Rank.AUDIO
-        elif _area(want) >= self._largest:
-            rank = Rank.SPEAKER
-        else:
-            rank = Rank.VIDEO
+        if track.background and not want.always:
+            return None
         layer = down.layer
         following = layer is not None and layer.track is track
         return Wish(
-            rank=rank,
+            rank=self._ranking.rank(want, down.kind),
             layers=track.states,
             current=track.layers.index(layer) if following and layer else None,
             max_width=want.max_width,
@@ -231,20 +244,23 @@ class Downlink:
 
     def _probe(self, wanted_bps: int, now: float) -> None:
         """Begin to see whether the path carries what is missing; ``attend`` goes on with it."""
-        probe = self._estimate.probe(int(wanted_bps * PROBE_BPS_MARGIN), now)
-        if probe is not None:
+        if self._padding_bytes or not any(down.can_probe for down in self.downs.values()):
+            return
+        padding = self._estimate.probe(wanted_bps, self._allocated_bps, now)
+        if padding is not None:
             self.board.unsettled.add(self)
-            self._padding_bytes = probe[1]
-            self._padding_until = now + PROBE_DURATION
+            self._padding_bytes = padding.size_bytes
+            self._padding_until = now + padding.duration
 
     def _pad(self, now: float) -> None:
         """Send this beat's share of a probe's padding."""
         left_s = self._padding_until - now
-        carrier = next((d for d in self.downs.values() if d.can_probe and d.layer), None)
-        if carrier is None or left_s < 0:
+        carriers = [down for down in self.downs.values() if down.can_probe]
+        if not carriers or left_s < 0:
             self._padding_bytes = 0
             return
         share = self._padding_bytes * min(1.0, BEAT_S / max(left_s, BEAT_S))
+        carrier = next((down for down in carriers if down.layer is not None), carriers[0])
         sent = carrier.pad(math.ceil(share), now)
         self._padding_bytes = max(0, self._padding_bytes - sent) if sent else 0
 
@@ -315,6 +331,8 @@ class Downlink:
             return "held"
         if key not in self.wants:
             return "unwanted"
+        if down.waiting:
+            return "background"
         if down.layer is None and track.id in self.paused:
             return "bandwidth"
         return "keyframe" if down.forwarder.current is None else ""
@@ -328,6 +346,15 @@ class Downlink:
             self.allocate(asyncio.get_running_loop().time())
         self._tell_state(state, reason)
 
+    def _moved(self) -> None:
+        """Packets go to another address, perhaps of another network: what is known is of the old one."""
+        self._stand_up()
+        if self._measured:
+            start_bps = min(max(self._estimate.bps, MOVED_BPS[0]), MOVED_BPS[1])
+            self._estimate = SendEstimate(start_bps=start_bps)
+            self._departures.forget()
+            self.reconsider()
+
     def _stand_up(self) -> None:
         for down in self.downs.values():
             down.stand_up()
@@ -337,7 +364,7 @@ class Downlink:
         self.board.counters["unexpected_rtp"] += 1
 
     def _on_rtcp(self, data: bytes, now: float) -> None:
-        self._rtcp_left -= 1
+        self._rtcp_left -= cost(data)
         if self._rtcp_left < 0:
             self.board.counters["rtcp_flood"] += 1
             return
@@ -366,9 +393,12 @@ class Downlink:
                     pass
 
     def _estimated(self) -> None:
-        """A path that got too narrow is acted on at once, a wider one when it is time."""
-        self._measured = True
-        if self._estimate.bps < self._allocated_bps:
+        """Act at once on a path too narrow for what is sent, or much wider than thought."""
+        first, self._measured = not self._measured, True
+        bps = self._estimate.bps
+        if bps < self._limit_bps:
+            self._padding_bytes = 0
+        if first or bps < self._allocated_bps or bps > WIDER * self._limit_bps:
             self.reconsider()
 
     def _resend(self, ssrc: int, seqs16: list[int], now: float) -> None:
@@ -395,8 +425,3 @@ class Downlink:
             self.measured_rtt = rtt
             self.rtt += (rtt - self.rtt) / 8
         self._estimate.receiver_report(report.fraction_lost, rtt, now)
-
-
-def _area(want: WantedTrack) -> int:
-    """Of the tile in pixels; without a size it is the largest of all."""
-    return want.max_width * want.max_height or UNLIMITED

@@ -23,10 +23,17 @@ from media.rpc import Kind, TrackInfo
 from media.sdp import OutgoingLine, OutgoingTrack
 from media.srtp import SrtpSession
 from media.statistics import DownStats, Reason
-from media.track import Layer, PublishedTrack
+from media.track import KEYFRAME_INTERVAL_S, Layer, PublishedTrack
+
+KEYFRAMES_AT_ONCE = 10.0
+KEYFRAMES_PER_S = 0.4
+"""What one receiver may ask for, beside what a switch of layers needs."""
 
 _scratch = bytearray(2048)
 _view = memoryview(_scratch)
+PADDING = 255
+PADDING_BYTES = PADDING + 24
+"""A packet of padding alone: as much as there can be, and its header."""
 
 
 class Carrier(Protocol):
@@ -66,6 +73,8 @@ class DownTrack:
         track: what is sent, None while there is nothing.
         ids: header extensions as the receiver numbers them.
         layer: which layer is sent or about to be, None when paused.
+        always: wanted also while the room listens to others.
+        waiting: would be sent were it not in the background.
         description: goes along with sender reports (SDES).
         drops: how many packets were not forwarded, by ``Drop``.
         report: the receiver's last one.
@@ -83,6 +92,7 @@ class DownTrack:
         self.ids = ExtensionIds(line.extensions)
         self.track: PublishedTrack | None = None
         self.layer: Layer | None = None
+        self.always = self.waiting = False
         self._layers: set[Layer] = set()
         self._sitting: Sitting | None = None
         self._repairs = Repairs()
@@ -92,6 +102,9 @@ class DownTrack:
         self.drops = [0] * len(Drop)
         self.report: Report | None = None
         self.bps = 0
+        self._keyframes_left = KEYFRAMES_AT_ONCE
+        self._keyframe_at = float("-inf")
+        self._keyframe_due = False
         self.description = b""
         self.forwarder = Forwarder(
             ssrc=line.track.ssrc,
@@ -209,14 +222,25 @@ class DownTrack:
                 self.repaired += self._send_again(packet, now)
 
     def pad(self, count_bytes: int, now: float) -> int:
-        """Send recent packets again to fill the path; returns the bytes sent.
+        """Fill the path for a probe with what receivers drop; returns the bytes sent.
 
-        Receivers drop them as repairs of what they have.
+        Recent packets again, as repairs of what they have; without any, padding alone.
         """
+        self.catch_up()
+        sent = self._repeat(count_bytes, now)
+        while sent < count_bytes and self._carrier.connected and self.forwarder.rtx_ssrc:
+            twcc_seq = self._carrier.number(PADDING_BYTES, now) if self.ids.transport_cc else 0
+            size = self.forwarder.write_padding(_scratch, 0, PADDING, self.ids, twcc_seq, now)
+            if not self._carrier.send_rtp(_view[:size]):
+                break
+            sent += size
+        return sent
+
+    def _repeat(self, count_bytes: int, now: float) -> int:
+        """Send recent packets again; returns the bytes sent."""
         track, layer = self.track, self.layer
         if track is None or layer is None or layer.source is None or track.held:
             return 0
-        self.catch_up()
         sent = 0
         seq = layer.source.highest or 0
         for back in range(64):
@@ -244,9 +268,19 @@ class DownTrack:
         return self._carrier.send_rtp(_view[:size])
 
     def keyframe_wanted(self, now: float) -> None:
-        """The receiver lost its picture (PLI, FIR)."""
-        if self.layer is not None:
+        """The receiver lost its picture (PLI, FIR). One that always does gets few: all pay for them."""
+        if self.layer is None:
+            return
+        if now >= self._keyframe_at + KEYFRAME_INTERVAL_S:
+            earned = (now - self._keyframe_at) * KEYFRAMES_PER_S
+            left = min(KEYFRAMES_AT_ONCE, self._keyframes_left + earned)
+            self._keyframe_at = now
+            self._keyframe_due = left >= 1
+            self._keyframes_left = left - self._keyframe_due
+        if self._keyframe_due:
             self.layer.request_keyframe(now)
+        else:
+            self.layer.track.board.counters["keyframe_ignored"] += 1
 
     def round_trip(self, report: Report, now: float) -> float | None:
         """Read the round trip out of a receiver's report on us."""
@@ -268,7 +302,11 @@ class DownTrack:
         track = self.track
         if self.layer is layer or (
             # Nothing to choose: begin with this very packet.
-            self._carrier.connected and track and len(track.layers) == 1 and not track.held
+            self._carrier.connected
+            and track
+            and len(track.layers) == 1
+            and not track.held
+            and (self.always or not track.background)
         ):
             self.aim(layer)
         self._carrier.reconsider()
@@ -277,6 +315,26 @@ class DownTrack:
         if self.track is not None and self.track.held:
             self.aim(None)
         self._carrier.reconsider()
+
+    def expect(self, *, wanted: bool, always: bool) -> None:
+        """Note whether the track is wanted, and whether it is in the background too."""
+        track = self.track
+        self.always = always
+        self.waiting = (
+            wanted and not always and track is not None and track.background and not track.held
+        )
+
+    def background_changed(self) -> None:
+        """Begin with this very packet, or end with the last: the numbers go on without a gap."""
+        track = self.track
+        if track is None:
+            return
+        if self.waiting and not track.background:
+            self.waiting = False
+            self.aim(track.layers[0])
+        elif track.background and not self.always and self.layer is not None:
+            self.waiting = True
+            self.aim(None)
 
     def close(self) -> None:
         """Receive nothing any more."""

@@ -13,9 +13,10 @@ from typing import Literal
 
 from media.rpc import Kind, PeerState
 
-Reason = Literal["", "absent", "unwanted", "held", "bandwidth", "keyframe"]
+Reason = Literal["", "absent", "unwanted", "held", "background", "bandwidth", "keyframe"]
 """Why nothing of a down track is sent now: the track is not there (yet), its tile is not shown, a
-moderator holds it, the path is too narrow, or its first keyframe has yet to come."""
+moderator holds it, the room listens to others, the path is too narrow, or its first keyframe has
+yet to come."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +56,19 @@ class LayerStats:
 
 @dataclass(frozen=True, kw_only=True)
 class TrackStats:
-    """A track that the worker has. ``layers``: by rid, lowest first. ``outputs``: who receives it."""
+    """A track that the worker has.
+
+    Attributes:
+        background: a voice that is not among its room's loudest.
+        layers: by rid, lowest first.
+        outputs: who receives it.
+    """
 
     room: str
     kind: Kind
     codec: str
     held: bool
+    background: bool
     outputs: int
     layers: dict[str, LayerStats]
 

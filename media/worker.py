@@ -27,6 +27,7 @@ from media.statistics import DownlinkStats, PeersStats, PublisherStats, WorkerSt
 from media.subscriber import Subscriber
 from media.switchboard import Switchboard
 from media.udp import MediaPort
+from media.voices import Crowd
 
 BEATS_PER_TICK = 5
 OFFERS_SLICE_S = 0.004
@@ -50,7 +51,7 @@ class Worker:
         self._notify = notify
         self._loop = asyncio.get_running_loop()
         self._certificate = Certificate.generate()
-        self._board = Switchboard(port.after_drain)
+        self._board = Switchboard(port.after_drain, port.later)
         self._peers: dict[str, Peer] = {}
         self._links: dict[str, RelayLink] = {}
         self._feeds: dict[str, Feed] = {}
@@ -72,6 +73,7 @@ class Worker:
         now = self._loop.time()
         match request:
             case rpc.Hello():
+                self._board.crowd = Crowd(request.loudest, request.above)
                 return rpc.WorkerInfo(
                     pid=os.getpid(),
                     port=self._port.port,
@@ -103,7 +105,7 @@ class Worker:
             case rpc.RelayOpen():
                 self._open_link(request, now)
             case rpc.RelaySend():
-                self._link(request.link).send(request.tracks, now)
+                self._link(request.link).send(request.tracks, request.always, now)
             case rpc.RelayReceive():
                 self._link(request.link).receive(request.tracks, request.room_of)
             case rpc.RelayClose():

@@ -86,6 +86,7 @@ _CONNECTION: JSON = {
                 "kind": "audio",
                 "codec": "opus",
                 "held": False,
+                "background": False,
                 "outputs": 12,
                 "layers": {
                     "": {

@@ -93,9 +93,7 @@ def allocate(wishes: Sequence[Wish], limit_bps: int) -> list[int | None]:
     steps: list[list[int]] = []  # per wish: living layers up to the fitting one
     for wish in wishes:
         top = fitting(wish.layers, wish.max_width, wish.max_height)
-        steps.append(
-            [] if top is None else [index for index in range(top + 1) if wish.layers[index].bps > 0]
-        )
+        steps.append([] if top is None else _worthwhile(wish.layers, top))
     order = sorted(range(len(wishes)), key=lambda at: wishes[at].rank)
     for at in order:
         wish = wishes[at]
@@ -123,6 +121,16 @@ def allocate(wishes: Sequence[Wish], limit_bps: int) -> list[int | None]:
                     still.append(at)
             climbing = still
     return chosen
+
+
+def _worthwhile(layers: Sequence[LayerState], top: int) -> list[int]:
+    """Living layers up to ``top``, without those that cost as much as a better one."""
+    kept: list[int] = []
+    for index in reversed(range(top + 1)):
+        bps = layers[index].bps
+        if bps > 0 and (not kept or bps < layers[kept[-1]].bps):
+            kept.append(index)
+    return kept[::-1]
 
 
 def _cost(wish: Wish, index: int) -> float:

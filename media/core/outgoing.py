@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 
-from media.core.extensions import Wire
+from media.core.extensions import ExtensionIds, Wire
 from media.core.packet import U16
 
 # Bound once: these run for every packet of every subscriber.
@@ -110,25 +110,31 @@ class Outgoing:
         buffer: bytearray | memoryview,
         at: int,
         count: int,
-        twcc_id: int = 0,
-        twcc_seq: int = 0,
+        ids: ExtensionIds,
+        twcc_seq: int,
+        now: float,
     ) -> int:
         """Write a packet of padding alone on the RTX stream, for probes; needs RTX.
 
         Args:
             count: bytes of padding, 1..255.
-            twcc_id: the subscriber's transport-cc id (1..14), 0 without.
+            ids: the subscriber's; of use here are transport-cc and abs-send-time.
 
         Returns:
             The packet's length.
         """
+        block = b""
+        if ids.transport_cc:
+            block += bytes((ids.transport_cc << 4 | 1,)) + U16.pack(twcc_seq)
+        if ids.abs_send_time:
+            sent = int(now * (1 << 18)) & 0xFFFFFF  # seconds, 6.18 bits
+            block += bytes((ids.abs_send_time << 4 | 2,)) + sent.to_bytes(3, "big")
         head = 12
         buffer[at] = 0xA0
-        if twcc_id:
-            buffer[at + 12 : at + 20] = bytes(
-                (0xBE, 0xDE, 0, 1, twcc_id << 4 | 1, twcc_seq >> 8, twcc_seq & 0xFF, 0)
-            )
-            head = 20
+        if block:
+            block += bytes(-len(block) % 4)
+            head = 16 + len(block)
+            buffer[at + 12 : at + head] = struct.pack("!HH", 0xBEDE, len(block) // 4) + block
             buffer[at] = 0xB0
         self._put_rtx_header(buffer, at, 0, self.ts)
         buffer[at + head : at + head + count] = bytes(count - 1) + bytes((count,))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from media.core.source import Source
 
+MAX_EXTENSION_WORDS = 64  # 256 bytes: twice what the richest senders use, read for each packet
 MAX_PACKET_BYTES = 1356  # libsrtp via pylibsrtp refuses to protect more
 
 HEADER = struct.Struct("!BBHII")  # RFC 3550 §5.1: V P X CC, M PT, seq, timestamp, SSRC
@@ -140,7 +141,7 @@ def parse(data: bytes | bytearray) -> Packet | Malformed:
             packet.profile = OPAQUE
         packet.extensions = offset + 4
         offset += 4 + words * 4
-        if offset > size:
+        if offset > size or words > MAX_EXTENSION_WORDS:
             return Malformed.EXTENSION
         packet.extensions_end = offset
     else:

@@ -19,10 +19,12 @@ from rooms.commands import MediaAnswer, MediaPublish, MediaRestart, MediaStats, 
 from rooms.errors import Code, RoomError
 from rooms.events import (
     Event,
+    FloorGiven,
     FloorTaken,
     ParticipantLeft,
     ParticipantUpdated,
     RoleChanged,
+    StageChanged,
     TrackPublished,
     TrackUnpublished,
     TrackUpdated,
@@ -182,8 +184,10 @@ class Peers:
         if entry is None:
             return
         if event is None or isinstance(
-            event, TrackPublished | TrackUpdated | TrackUnpublished | ParticipantLeft
-        ):
+            event,
+            TrackPublished | TrackUpdated | TrackUnpublished | ParticipantLeft
+            | StageChanged | FloorGiven | FloorTaken,
+        ):  # fmt: skip
             entry.subscriber.wake()
         match event:
             case None:

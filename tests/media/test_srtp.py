@@ -84,7 +84,7 @@ def test_two_thousand_ssrcs_are_not_remembered_and_forgetting_makes_room() -> No
         there.unprotect(bytearray(sealed))
         here.forget(ssrc)
     assert there.counters["too_many_ssrcs"] == 1950
-    there.forget(7)
+    there.release(7)
     sealed = here.protect(rtp(1, 5000))
     assert sealed is not None
     assert there.unprotect(bytearray(sealed)) == rtp(1, 5000)

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.core.extensions import MID, TRANSPORT_CC, ExtensionIds, Translation, transport_seq
+from media.core.extensions import (
+    ABS_SEND_TIME,
+    MID,
+    TRANSPORT_CC,
+    ExtensionIds,
+    Translation,
+    transport_seq,
+)
 from media.core.forwarder import Drop, Forwarder
 from media.core.packet import Packet
 from media.core.rtcp import Report
@@ -358,14 +365,20 @@ def test_retransmission_carries_the_original_number_and_numbers_itself() -> None
 
 
 @pytest.mark.parametrize("twcc_id", [0, 5])
+@pytest.mark.parametrize("time_id", [0, 3])
 @pytest.mark.parametrize("count", [1, 255])
-def test_padding_to_probe_with(count: int, twcc_id: int) -> None:
+def test_padding_to_probe_with(count: int, time_id: int, twcc_id: int) -> None:
+    ids = ExtensionIds(
+        {n: uri for n, uri in ((twcc_id, TRANSPORT_CC), (time_id, ABS_SEND_TIME)) if n}
+    )
     buffer = bytearray(1500)
-    size = forwarder().write_padding(buffer, 0, count, twcc_id, 0x1234)
+    size = forwarder().write_padding(buffer, 0, count, ids, 0x1234, 65.5)
     packet = parsed(bytes(buffer[:size]))
     assert (packet.ssrc, packet.pt) == (0xABCE, 101)
     assert packet.payload == packet.end == size - count
     assert transport_seq(packet, 5) == (0x1234 if twcc_id else -1)
+    stamp = bytes([3 << 4 | 2]) + (3 << 17).to_bytes(3, "big")  # 1.5 s of 64, 18 bits of fraction
+    assert (stamp in packet.data) == bool(time_id)
 
 
 def test_sender_report_tells_the_publishers_clock_in_our_numbers() -> None:

@@ -358,6 +358,7 @@ export interface TrackStats {
   kind: "audio" | "video";
   codec: string;
   held: boolean;
+  background: boolean;
   outputs: number;
   layers: Record<string, LayerStats>;
 }
@@ -380,7 +381,7 @@ export interface DownStats {
   asked: string | null;
   sent: string | null;
   fitting: string | null;
-  reason: "" | "absent" | "unwanted" | "held" | "bandwidth" | "keyframe";
+  reason: "" | "absent" | "unwanted" | "held" | "background" | "bandwidth" | "keyframe";
   bps: number;
   packets: number;
   octets: number;
