@@ -9,6 +9,8 @@ other loop, such readers are ordinary ones.
 from __future__ import annotations
 
 import asyncio
+import bisect
+import contextlib
 import math
 import select
 import selectors
@@ -20,6 +22,29 @@ from contextvars import Context
 from typing import TypeVarTuple
 
 Reader = Callable[[], object]
+
+
+class Alarm:
+    """Something that is called in a moment."""
+
+    __slots__ = ("_alarms", "call", "when")
+
+    def __init__(self, alarms: list[Alarm], when: float, call: Callable[[], object]) -> None:
+        self.when = when
+        self.call = call
+        self._alarms = alarms
+        bisect.insort(alarms, self, key=_when)
+
+    def cancel(self) -> None:
+        """Do not call it; too late or twice is fine."""
+        with contextlib.suppress(ValueError):
+            self._alarms.remove(self)
+
+
+def _when(alarm: Alarm) -> float:
+    return alarm.when
+
+
 Ts = TypeVarTuple("Ts")
 
 if sys.platform == "linux":
@@ -31,11 +56,13 @@ if sys.platform == "linux":
 
         Attributes:
             busy: the loop has been given something to do since the last ``select`` began.
+            alarms: the next first.
         """
 
         def __init__(self, failed: Callable[[Exception], None]) -> None:
             super().__init__()
             self.busy = False
+            self.alarms: list[Alarm] = []
             self._failed = failed
             self._readers: dict[int, Reader] = {}
             self._all = select.epoll()
@@ -53,29 +80,36 @@ if sys.platform == "linux":
             """As of every selector, but prompt readers are called and not told of."""
             self.busy = False
             until = math.inf if timeout is None else time.monotonic() + timeout
+            alarms = self.alarms
             while True:
                 others = False
-                try:
+                if alarms:
+                    left = max(alarms[0].when - time.monotonic(), 0)
+                    ready = self._all.poll(left if timeout is None else min(left, timeout))
+                else:
                     ready = self._all.poll(timeout)
-                except InterruptedError:
-                    return []
                 for descriptor, _ in ready:
                     reader = self._readers.get(descriptor)
                     if reader is None:
                         others = True  # or of a socket that another reader has just closed
                     else:
-                        try:
-                            reader()
-                        except Exception as error:
-                            self._failed(error)
+                        self._call(reader)
+                while alarms and alarms[0].when <= time.monotonic():
+                    self._call(alarms.pop(0).call)
                 if others:
                     return super().select(0)
-                if self.busy or not ready:
+                if self.busy:
                     return []
                 if timeout is not None:
                     timeout = until - time.monotonic()
                     if timeout <= 0:
                         return []
+
+        def _call(self, call: Callable[[], object]) -> None:
+            try:
+                call()
+            except Exception as error:
+                self._failed(error)
 
         def close(self) -> None:
             self._all.close()
@@ -95,6 +129,10 @@ if sys.platform == "linux":
         def remove_prompt_reader(self, sock: socket.socket) -> None:
             """Stop that, before the socket is closed; twice is fine."""
             self._prompt.remove(sock.fileno())
+
+        def set_alarm(self, delay_s: float, call: Callable[[], object]) -> Alarm:
+            """As ``call_later``, for what is nearly always cancelled: then the loop is not woken."""
+            return Alarm(self._prompt.alarms, time.monotonic() + delay_s, call)
 
         def call_soon(
             self,
@@ -142,3 +180,12 @@ def remove_reader(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
         loop.remove_prompt_reader(sock)
     else:
         loop.remove_reader(sock)
+
+
+def set_alarm(
+    loop: asyncio.AbstractEventLoop, delay_s: float, call: Callable[[], object]
+) -> Alarm | asyncio.TimerHandle:
+    """Call it after so long, in the way that costs least if it is cancelled."""
+    if sys.platform == "linux" and isinstance(loop, PromptLoop):
+        return loop.set_alarm(delay_s, call)
+    return loop.call_later(delay_s, call)

@@ -21,7 +21,7 @@ from media import libc, stun
 from media.burst import Burst
 from media.burst import Path as DatagramPath
 from media.inlet import Inlet
-from media.loop import add_reader, remove_reader
+from media.loop import Alarm, add_reader, remove_reader, set_alarm
 from media.path import Address, Buffer, Path
 from media.srtp import Sealer
 from media.tcp import Streams, candidate, is_stream, listener
@@ -185,9 +185,9 @@ class MediaPort:
         else:
             call()
 
-    def later(self, delay_s: float, call: Callable[[float], None]) -> asyncio.TimerHandle:
+    def later(self, delay_s: float, call: Callable[[float], None]) -> Alarm | asyncio.TimerHandle:
         """Calls after so long, with ``loop.time()``; a fault is counted as one in a drain."""
-        return self._loop.call_later(delay_s, self._on_time, call)
+        return set_alarm(self._loop, delay_s, partial(self._on_time, call))
 
     def _on_time(self, call: Callable[[float], None]) -> None:
         try:

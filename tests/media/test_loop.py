@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from media.loop import add_reader, new_loop, remove_reader
+from media.loop import add_reader, new_loop, remove_reader, set_alarm
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="an ordinary loop elsewhere")
 
@@ -192,3 +192,67 @@ def test_on_another_loop_the_reader_is_an_ordinary_one(pair: Pair) -> None:
     loop.run_forever()
     remove_reader(loop, here)
     loop.close()
+
+
+def test_alarms_ring_in_order_and_not_when_they_were_cancelled(
+    runner: asyncio.Runner, pair: Pair
+) -> None:
+    here, there = pair
+    rung: list[str] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        done = asyncio.Event()
+
+        def read() -> None:
+            here.recv(100)
+            set_alarm(loop, 0.004, done.set)
+            set_alarm(loop, 0.002, lambda: rung.append("second"))
+            cancelled = set_alarm(loop, 0.0015, lambda: rung.append("cancelled"))
+            set_alarm(loop, 0.001, lambda: rung.append("first"))
+            cancelled.cancel()
+            cancelled.cancel()
+
+        add_reader(loop, here, read)
+        threading.Timer(0.01, there.send, [b"go"]).start()
+        await asyncio.wait_for(done.wait(), 5)
+        remove_reader(loop, here)
+
+    runner.run(run())
+    assert rung == ["first", "second"]
+
+
+def test_an_alarm_that_raises_is_told_of_and_the_next_one_rings(runner: asyncio.Runner) -> None:
+    told: list[object] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+        done = asyncio.Event()
+
+        def fail() -> None:
+            raise ValueError("the first")
+
+        set_alarm(loop, 0.001, fail)
+        set_alarm(loop, 0.002, done.set)
+        await asyncio.wait_for(done.wait(), 5)
+
+    runner.run(run())
+    assert [str(error) for error in told] == ["the first"]
+
+
+def test_alarms_ring_while_another_socket_keeps_the_loop_busy(
+    runner: asyncio.Runner, pair: Pair
+) -> None:
+    here, there = pair
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        done = asyncio.Event()
+        loop.add_reader(here, lambda: None)  # never read: always ready
+        there.send(b"unread")
+        set_alarm(loop, 0.001, done.set)
+        await asyncio.wait_for(done.wait(), 5)
+        loop.remove_reader(here)
+
+    runner.run(run())
