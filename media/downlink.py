@@ -26,6 +26,7 @@ from media.core.rtcp import (
     build_sdes,
     build_sr,
     cost,
+    lone_reports,
     parse_rtcp,
 )
 from media.core.twcc import Departures
@@ -348,6 +349,11 @@ class Downlink:
         self._rtcp_left -= cost(data)
         if self._rtcp_left < 0:
             self.board.counters["rtcp_flood"] += 1
+            return
+        reports = lone_reports(data)
+        if reports is not None:
+            for report in reports:
+                self._reported(report, now)
             return
         packets, problem = parse_rtcp(data)
         if problem is not None:

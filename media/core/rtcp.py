@@ -179,6 +179,29 @@ def parse_rtcp(data: bytes | bytearray | memoryview) -> tuple[list[RtcpPacket], 
     return packets, problem
 
 
+def lone_reports(data: bytes) -> list[Report] | None:
+    """Read what receivers nearly always send: their reports, and at most an SDES, which is not read.
+
+    Returns:
+        The report blocks; None if it is anything else, for ``parse_rtcp``.
+    """
+    size = len(data)
+    if size < 8:
+        return None
+    first, kind, words = _HEAD.unpack_from(data)
+    count = first - 0x80
+    end = 4 + 4 * words
+    if kind != RR or not 0 <= count < 0x20 or words != 1 + 6 * count or end > size:
+        return None
+    if end < size:
+        if size < end + 4:
+            return None
+        first, kind, words = _HEAD.unpack_from(data, end)
+        if kind != SDES or not 0x80 <= first < 0xA0 or end + 4 + 4 * words != size:
+            return None
+    return _parse_reports(data, 8, count)
+
+
 def cost(data: bytes) -> int:
     """Say how much of a peer's budget a compound takes: 1 for each 128 bytes begun."""
     return 1 + len(data) // 128

@@ -32,6 +32,7 @@ from media.core.rtcp import (
     build_rr,
     build_sdes,
     build_sr,
+    lone_reports,
     parse_rtcp,
 )
 from media.core.twcc_format import build_twcc
@@ -203,8 +204,53 @@ def test_feedback_that_claims_65535_numbers_costs_no_memory() -> None:
     assert parse_rtcp(data) == ([], RtcpProblem.BODY)
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 31])
+@pytest.mark.parametrize("tail", [b"", build_sdes(9, "cname"), build_sdes(9, "")])
+def test_reports_alone_or_with_a_name_are_read_in_the_short_way(count: int, tail: bytes) -> None:
+    reports = [REPORT] * count
+    assert lone_reports(build_rr(9, reports) + tail) == reports
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        build_sr(SR),
+        build_sdes(7, "cname"),
+        build_sdes(7, "cname") + build_rr(9, [REPORT]),
+        build_rr(9, [REPORT]) + build_pli(1, 2),
+        build_rr(9, [REPORT]) + build_sdes(7, "cname") + build_pli(1, 2),
+        build_rr(9, [REPORT]) + b"\x81",
+        build_rr(9, [REPORT])[:-4],
+        b"\x82" + build_rr(9, [REPORT])[1:],
+        b"\xa1" + build_rr(9, [REPORT])[1:],
+        b"\x41" + build_rr(9, [REPORT])[1:],
+    ],
+)
+def test_the_short_way_leaves_everything_else_to_the_long_one(data: bytes) -> None:
+    assert lone_reports(data) is None
+
+
+@given(
+    st.binary(max_size=80), st.lists(st.tuples(st.integers(0, 83), st.integers(0, 255)), max_size=3)
+)
+def test_both_ways_read_the_same_reports(tail: bytes, damage: list[tuple[int, int]]) -> None:
+    data = bytearray(build_rr(9, [REPORT, REPORT]) + build_sdes(9, "cname") + tail)
+    for at, value in damage:
+        if at < len(data):
+            data[at] = value
+    reports = lone_reports(bytes(data))
+    if reports is not None:
+        packets, _ = parse_rtcp(bytes(data))
+        first = packets[0]
+        assert isinstance(first, ReceiverReport)
+        assert first.reports == reports
+        assert all(isinstance(packet, SourceDescription) for packet in packets[1:])
+
+
 @given(st.binary(max_size=200))
 def test_junk_never_raises(data: bytes) -> None:
+    lone_reports(data)
     parse_rtcp(data)
 
 
