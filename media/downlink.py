@@ -83,7 +83,7 @@ class Downlink:
         self.board = board
         self.downs: dict[str, DownTrack] = {}
         self.wants: dict[str, WantedTrack] = {}
-        self._ranking = Ranking(board)
+        self._ranking = Ranking()
         self.paused: list[str] = []
         self.connected = False
         self.rtt = 0.1
@@ -177,6 +177,8 @@ class Downlink:
         wishes: list[Wish] = []
         for key, down in self.downs.items():
             wish = self._wish(key, down)
+            want = self.wants.get(key)
+            down.expect(wanted=want is not None, always=want is not None and want.always)
             if wish is not None:
                 keys.append(key)
                 wishes.append(wish)
@@ -199,8 +201,8 @@ class Downlink:
             elif index is None:
                 down.aim(None)
                 paused.append(track.id)
-            elif down.layer is not track.layers[index]:
-                down.aim(track.layers[index])
+            elif (down.layer, down.state) != track.choices[index]:
+                down.aim(*track.choices[index])
             else:
                 down.sync()
             if best is not None:
@@ -218,17 +220,8 @@ class Downlink:
             self._tell_paused(paused)
 
     def _wish(self, key: str, down: DownTrack) -> Wish | None:
-        want, track = self.wants.get(key), down.track
-        if want is None or track is None or track.held:
-            return None
-        layer = down.layer
-        return Wish(
-            rank=self._ranking.rank(want, down.kind),
-            layers=track.states,
-            current=track.layers.index(layer) if layer and layer.track is track else None,
-            max_width=want.max_width,
-            max_height=want.max_height,
-        )
+        want = self.wants.get(key)
+        return None if want is None else self._ranking.wish(want, down)
 
     def _probe(self, wanted_bps: int, now: float) -> None:
         """Begin to see whether the path carries what is missing; ``attend`` goes on with it."""
@@ -294,7 +287,7 @@ class Downlink:
     def _stats(self, key: str, down: DownTrack) -> DownStats:
         wish = self._wish(key, down)
         best = fitting(wish.layers, wish.max_width, wish.max_height) if wish else None
-        rid = None if down.track is None or best is None else down.track.layers[best].rid
+        rid = None if down.track is None or best is None else down.track.choices[best][0].rid
         return down.stats(self.reason(key, down), rid)
 
     def reason(self, key: str, down: DownTrack) -> Reason:
@@ -306,6 +299,8 @@ class Downlink:
             return "held"
         if key not in self.wants:
             return "unwanted"
+        if down.waiting:
+            return "background"
         if down.layer is None and track.id in self.paused:
             return "bandwidth"
         return "keyframe" if down.forwarder.current is None else ""

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from tests.e2e.conftest import Venue, browser, small_venue, ticket, venue, visit
-from tests.e2e.visitor import CHROMIUM_ARGUMENTS, FAKE_DEVICES, Visitor
+from tests.e2e.visitor import CHROMIUM_ARGUMENTS, Visitor, fake_devices
 from tests.network import Namespace, namespace
 from tests.nodes import running_node
 from tests.services import running_valkey
@@ -37,7 +37,7 @@ async def browser_in(
             executable_path=program,
             args=[
                 *CHROMIUM_ARGUMENTS,
-                FAKE_DEVICES,
+                fake_devices(),
                 f"--unsafely-treat-insecure-origin-as-secure={url}",
                 *arguments,
             ],

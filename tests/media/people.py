@@ -296,6 +296,9 @@ class Viewer:
         self.peer = peer
         self.received: dict[int, Reception] = defaultdict(Reception)
         self.repaired = 0
+        self.repaired_bytes = 0
+        self.padding = 0
+        self.arrived_bytes = 0
         self.dropped = 0
         self.offers: list[rpc.SubscriberOffer] = []
         self.client = MediaClient(host="127.0.0.1", on_rtp=self._on_rtp)
@@ -377,6 +380,7 @@ class Viewer:
         raise KeyError(kind)
 
     def _on_rtp(self, data: bytes, now: float) -> None:
+        self.arrived_bytes += len(data)
         packet = parse(data)
         assert isinstance(packet, Packet)
         if self._loss and self._random.random() < self._loss:
@@ -386,7 +390,9 @@ class Viewer:
             if packet.ssrc == line.rtx_ssrc and line.ssrc is not None:
                 restored = unwrap_rtx(packet, line.ssrc, line.codec.payload_type)
                 if not isinstance(restored, Packet):
+                    self.padding += 1
                     return
+                self.repaired_bytes += len(data)
                 packet = restored
                 self.repaired += 1
         seq = self.received[packet.ssrc].take(packet)
