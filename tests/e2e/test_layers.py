@@ -59,7 +59,7 @@ def freezes(frames: list[Seen], stalls: list[tuple[float, float]]) -> list[float
     return gaps
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(240)
 async def test_two_hundred_switches_between_layers_never_freeze_the_picture(
     chromium: Browser, running: RunningWorker
 ) -> None:
