@@ -108,7 +108,6 @@ class DownTrack:
         self.bps = 0
         self._keyframes_left = KEYFRAMES_AT_ONCE
         self._keyframe_at = float("-inf")
-        self._keyframe_due = False
         self.description = b""
         self.forwarder = Forwarder(
             ssrc=line.track.ssrc,
@@ -279,18 +278,17 @@ class DownTrack:
 
     def keyframe_wanted(self, now: float) -> None:
         """The receiver lost its picture (PLI, FIR). One that always does gets few: all pay for them."""
-        if self.layer is None:
-            return
-        if now >= self._keyframe_at + KEYFRAME_INTERVAL_S:
-            earned = (now - self._keyframe_at) * KEYFRAMES_PER_S
-            left = min(KEYFRAMES_AT_ONCE, self._keyframes_left + earned)
-            self._keyframe_at = now
-            self._keyframe_due = left >= 1
-            self._keyframes_left = left - self._keyframe_due
-        if self._keyframe_due:
-            self.layer.request_keyframe(now)
-        else:
+        if self.layer is None or now < self._keyframe_at + KEYFRAME_INTERVAL_S:
+            return  # the last one is on its way
+        earned = (now - self._keyframe_at) * KEYFRAMES_PER_S
+        left = min(KEYFRAMES_AT_ONCE, self._keyframes_left + earned)
+        self._keyframe_at = now
+        if left < 1:
+            self._keyframes_left = left
             self.layer.track.board.counters["keyframe_ignored"] += 1
+        else:
+            self._keyframes_left = left - 1
+            self.layer.request_keyframe(now)
 
     def round_trip(self, report: Report, now: float) -> float | None:
         """Read the round trip out of a receiver's report on us."""

@@ -26,10 +26,12 @@ def inside() -> Iterator[Namespace]:
 
 @asynccontextmanager
 async def browser_in(
-    place: Namespace, folder: Path, url: str, *arguments: str
+    place: Namespace | None, folder: Path, url: str, *arguments: str
 ) -> AsyncIterator[Browser]:
-    """Run a Chromium that has only the namespace's network, and may use devices at ``url``."""
-    program = place.script(folder / "chromium", "/usr/bin/chromium")
+    """Run a Chromium that may use devices at ``url``: with only the namespace's network, or ours."""
+    program = Path("/usr/bin/chromium")
+    if place is not None:
+        program = place.script(folder / "chromium", str(program))
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=program,

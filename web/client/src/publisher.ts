@@ -97,6 +97,13 @@ export class Publisher {
     for (const source of this.#slots.keys()) this.lost(source);
   }
 
+  /** What is published on which line of the connection. */
+  lines(): Map<string, { source: Source; track: string }> {
+    return new Map(
+      [...this.#slots].flatMap(([source, { transceiver, published }]) => (transceiver.mid && published ? [[transceiver.mid, { source, track: published.id }] as const] : [])),
+    );
+  }
+
   /** The server's id of what we send as `source`. */
   trackId(source: Source): string | null {
     return this.#slots.get(source)?.published?.id ?? null;
