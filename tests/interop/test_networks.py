@@ -79,6 +79,43 @@ async def test_sound_goes_on_after_a_move_to_another_address(
         print(f"{time.monotonic() - moved:.1f} s until both are heard after the move")
 
 
+SOUND = """async () => {
+  const reports = [...(await window.yunhai.subscriber.getStats()).values()];
+  const sound = reports.find(({ type, kind }) => type === "inbound-rtp" && kind === "audio");
+  const codec = reports.find(({ id }) => id === sound.codecId);
+  return { total: sound.totalSamplesReceived, concealed: sound.concealedSamples,
+           codec: codec.mimeType, lost: sound.packetsLost, received: sound.packetsReceived };
+}"""
+
+
+async def test_a_network_that_loses_a_fifth_conceals_little_of_a_voice(
+    reachable: Venue, inside: Namespace, tmp_path: Path
+) -> None:
+    room = reachable.open_room("table-1", "table")
+    async with (
+        browser_in(inside, tmp_path, reachable.gz.url) as browser,
+        visitor_at(browser, reachable, "anna", room) as anna,
+        visitor_at(browser, reachable, "ben", room) as ben,
+    ):
+        await asyncio.gather(anna.enter(room), ben.enter(room))
+        await asyncio.gather(anna.until_heard("ben"), ben.until_heard("anna"))
+        inside.block("udp dport >= 1024 numgen random mod 100 < 20")
+
+        async def sound() -> dict[str, int]:
+            return dict(await ben.page.evaluate(SOUND))
+
+        await ben.until(sound, lambda now: now["codec"] == "audio/red", 30)
+        before = await sound()
+        after = await ben.until(
+            sound, lambda now: now["total"] - before["total"] >= 48_000 * 10, 30
+        )
+        samples, concealed = (after[k] - before[k] for k in ("total", "concealed"))
+        lost, received = (after[k] - before[k] for k in ("lost", "received"))
+        print(f"{concealed / samples:.1%} concealed, {lost} packets lost, {received} received")
+        assert lost / (lost + received) > 0.1
+        assert concealed / samples < 0.1
+
+
 async def test_a_node_on_ipv6_alone_is_entered(tmp_path: Path, browser: Browser) -> None:
     with (
         running_valkey() as valkey,
