@@ -212,3 +212,14 @@ def test_redundant_audio_is_offered_where_it_may_come_and_agreed_by_who_speaks_i
     plain = plain.replace("a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n", "")
     agreed = {line.track.track: line for line in offers.accept(plain).outgoing}
     assert {name: line.red for name, line in agreed.items()} == {"A": None, "B": None}
+
+
+@pytest.mark.parametrize(("codec", "layered"), [("VP8", False), ("VP9", True), ("AV1", True)])
+def test_dependency_descriptors_are_sent_with_codecs_with_layers_in_one_stream(
+    codec: str, layered: bool
+) -> None:
+    offers = SubscriberOffers()
+    offers.set([track("t", codec=codec)])
+    _, (section,) = offer(offers)
+    uris = {extension.uri for extension in section.extensions}
+    assert (extensions.DEPENDENCY_DESCRIPTOR in uris) is layered
