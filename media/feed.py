@@ -237,6 +237,7 @@ class _Output:
 
     def __init__(self, feed: Feed, track: PublishedTrack) -> None:
         self.ids = _NO_IDS
+        self.redundant = False
         self.track = track
         self._feed = feed
         self._layer: Layer | None = None

@@ -45,6 +45,7 @@ class TrackInfo:
         clock_rate: Hz.
         fmtp: as negotiated with the publisher, "" if none.
         layers: lowest first.
+        red: its packets may be redundant audio (RFC 2198) of that codec.
     """
 
     track: str
@@ -54,6 +55,7 @@ class TrackInfo:
     channels: int
     fmtp: str
     layers: list[Layer]
+    red: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ class IncomingTrack:
     Attributes:
         codec: the one codec it may use, with the peer's payload type.
         rtx: payload type of its retransmissions, None without.
+        red: payload type of redundant audio of that codec (RFC 2198), None without.
         extensions: id to URI, as both sides agreed.
         rids: simulcast layers in the offer's order, () without simulcast.
         sources: (ssrc, rtx ssrc or None) as far as declared in the offer; with rids they may be absent.
@@ -31,6 +32,7 @@ class IncomingTrack:
     rids: tuple[str, ...]
     sources: tuple[tuple[int, int | None], ...]
     msid: tuple[str, str]
+    red: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,7 @@ class OutgoingTrack:
         stream: the stream part of the msid; tracks that share it are lip-synced.
         codec, clock_rate, channels, fmtp: of the publisher.
         ssrc, rtx_ssrc: ours on this transport, for as long as the track is sent.
+        red: it may come as redundant audio.
     """
 
     track: str
@@ -53,6 +56,7 @@ class OutgoingTrack:
     fmtp: str
     ssrc: int
     rtx_ssrc: int
+    red: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +67,7 @@ class OutgoingLine:
         codec: with the payload type to send.
         rtx: payload type of retransmissions, None without.
         extensions: id to URI.
+        red: payload type of redundant audio, None without.
     """
 
     mid: str
@@ -70,6 +75,7 @@ class OutgoingLine:
     codec: Codec
     rtx: int | None
     extensions: Mapping[int, str]
+    red: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
