@@ -12,8 +12,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from media.burst import Path
+from media.core.codecs import codec as find_codec
 from media.core.extensions import ExtensionIds, Wire
 from media.core.forwarder import Drop, Forwarder
+from media.core.layers import LayerState
 from media.core.nack import Repairs
 from media.core.packet import Packet
 from media.core.rtcp import Report, SenderReport
@@ -73,6 +75,9 @@ class DownTrack:
         track: what is sent, None while there is nothing.
         ids: header extensions as the receiver numbers them.
         layer: which layer is sent or about to be, None when paused.
+        state: how much of it.
+        always: wanted also while the room listens to others.
+        waiting: would be sent were it not in the background.
         description: goes along with sender reports (SDES).
         drops: how many packets were not forwarded, by ``Drop``.
         report: the receiver's last one.
@@ -90,6 +95,8 @@ class DownTrack:
         self.ids = ExtensionIds(line.extensions)
         self.track: PublishedTrack | None = None
         self.layer: Layer | None = None
+        self.state: LayerState | None = None
+        self.always = self.waiting = False
         self._layers: set[Layer] = set()
         self._sitting: Sitting | None = None
         self._repairs = Repairs()
@@ -107,6 +114,7 @@ class DownTrack:
             pt=line.codec.payload_type,
             clock_rate=line.codec.clock_rate,
             keyframes=self.kind == "video",
+            layered=find_codec(line.codec.name).layered,
             rtx_ssrc=line.track.rtx_ssrc if line.rtx is not None else 0,
             rtx_pt=line.rtx or 0,
             rtx_seq=secrets.randbits(15),
@@ -140,12 +148,17 @@ class DownTrack:
             track.attach(self)
         self._carrier.reconsider()
 
-    def aim(self, layer: Layer | None, temporal: int = 7) -> None:
-        """Send that layer as soon as it can be, or nothing."""
+    def aim(self, layer: Layer | None, state: LayerState | None = None) -> None:
+        """Send that layer, or a part of it, as soon as it can be; or nothing."""
         self.stand_up()
         source = layer.source if layer is not None else None
         self.layer = layer if source is not None else None
-        self.forwarder.aim(source, temporal)
+        if layer is None or source is None:
+            self.state = None
+            self.forwarder.aim(None)
+        else:
+            self.state = state or layer.state
+            self.forwarder.aim(source, spatial=self.state.spatial, temporal=self.state.temporal)
         self.sync()
 
     def sync(self) -> None:
@@ -297,15 +310,39 @@ class DownTrack:
         track = self.track
         if self.layer is layer or (
             # Nothing to choose: begin with this very packet.
-            self._carrier.connected and track and len(track.layers) == 1 and not track.held
+            self._carrier.connected
+            and track
+            and len(track.layers) == 1
+            and not track.held
+            and (self.always or not track.background)
         ):
-            self.aim(layer)
+            self.aim(layer, self.state if self.layer is layer else None)
         self._carrier.reconsider()
 
     def hold_changed(self) -> None:
         if self.track is not None and self.track.held:
             self.aim(None)
         self._carrier.reconsider()
+
+    def expect(self, *, wanted: bool, always: bool) -> None:
+        """Note whether the track is wanted, and whether it is in the background too."""
+        track = self.track
+        self.always = always
+        self.waiting = (
+            wanted and not always and track is not None and track.background and not track.held
+        )
+
+    def background_changed(self) -> None:
+        """Begin with this very packet, or end with the last: the numbers go on without a gap."""
+        track = self.track
+        if track is None:
+            return
+        if self.waiting and not track.background:
+            self.waiting = False
+            self.aim(track.layers[0])
+        elif track.background and not self.always and self.layer is not None:
+            self.waiting = True
+            self.aim(None)
 
     def close(self) -> None:
         """Receive nothing any more."""
@@ -327,6 +364,8 @@ class DownTrack:
             kind=self.kind,
             codec=self.codec,
             asked=self.layer.rid if self.layer is not None else None,
+            spatial=self.state.spatial if self.state is not None else None,
+            temporal=self.state.temporal if self.state is not None else None,
             sent=current.rid if current is not None else None,
             fitting=fitting,
             reason=reason,

@@ -63,6 +63,7 @@ class WantedTrack:
     Attributes:
         max_width, max_height: the tile in device pixels; 0 means as large as there is.
         group: tracks of one person share it: same msid, so browsers lip-sync them.
+        always: also while the room has many voices and others are louder.
         priority: which picture goes first on a narrow path: a screen, then that of who is to
             be seen (stage, floor). Who speaks the worker hears by itself.
     """
@@ -71,6 +72,7 @@ class WantedTrack:
     group: str
     max_width: int = 0
     max_height: int = 0
+    always: bool = False
     priority: Priority = ""
 
 
@@ -245,11 +247,15 @@ class RelayOpen:
 
 @dataclass(frozen=True, kw_only=True)
 class RelaySend:
-    """``relay.send``: the whole wish of what goes out on the link: track id to rids. Reply: {}."""
+    """``relay.send``: the whole wish of what goes out on the link: track id to rids. Reply: {}.
+
+    ``always``: those of ``tracks`` that somebody there wants always, see WantedTrack.
+    """
 
     method: ClassVar[str] = "relay.send"
     link: str
     tracks: dict[str, list[str]]
+    always: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,10 +293,17 @@ class RecordingFeed:
 
 @dataclass(frozen=True, kw_only=True)
 class Hello:
-    """``hello``: first request. Reply: WorkerInfo."""
+    """``hello``: first request. Reply: WorkerInfo.
+
+    Attributes:
+        loudest, above: in rooms with more than ``above`` voices only the ``loudest`` so many
+            are passed on; 0: all are.
+    """
 
     method: ClassVar[str] = "hello"
     node: str
+    loudest: int = 6
+    above: int = 8
 
 
 @dataclass(frozen=True, kw_only=True)

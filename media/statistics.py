@@ -11,9 +11,12 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Literal
 
-Reason = Literal["", "absent", "unwanted", "held", "bandwidth", "keyframe"]
+from media.rpc import Kind, PeerState
+
+Reason = Literal["", "absent", "unwanted", "held", "background", "bandwidth", "keyframe"]
 """Why nothing of a down track is sent now: the track is not there (yet), its tile is not shown, a
-moderator holds it, the path is too narrow, or its first keyframe has yet to come."""
+moderator holds it, the room listens to others, the path is too narrow, or its first keyframe has
+yet to come."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +25,15 @@ class Route:
 
     protocol: Literal["udp", "tcp"]
     family: Literal["IPv4", "IPv6"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartStats:
+    """Part of an encoding: its layers up to these; 7 is all there are."""
+
+    spatial: int
+    temporal: int
+    bps: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +48,7 @@ class LayerStats:
         jitter_s: RFC 3550 §A.8.
         nacked: packets asked for, each time counted.
         keyframes_asked: by PLI or FIR.
+        parts: what can be sent of it besides the whole, lowest first.
     """
 
     bps: int
@@ -49,16 +62,24 @@ class LayerStats:
     jitter_s: float
     nacked: int
     keyframes_asked: int
+    parts: list[PartStats]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrackStats:
-    """A track that the worker has. ``layers``: by rid, lowest first. ``outputs``: who receives it."""
+    """A track that the worker has.
+
+    Attributes:
+        background: a voice that is not among its room's loudest.
+        layers: by rid, lowest first.
+        outputs: who receives it.
+    """
 
     room: str
-    kind: Literal["audio", "video"]
+    kind: Kind
     codec: str
     held: bool
+    background: bool
     outputs: int
     layers: dict[str, LayerStats]
 
@@ -73,12 +94,12 @@ class PublisherStats:
     """
 
     room: str
-    state: str
-    srtp: str = ""
-    route: Route | None = None
-    rtt_s: float | None = None
-    dropped: dict[str, int] = field(default_factory=dict)
-    tracks: dict[str, TrackStats] = field(default_factory=dict)
+    state: PeerState
+    srtp: str
+    route: Route | None
+    rtt_s: float | None
+    dropped: dict[str, int]
+    tracks: dict[str, TrackStats]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +108,7 @@ class DownStats:
 
     Attributes:
         asked: rid of the layer that is sent or about to be, None for none.
+        spatial, temporal: up to which layers inside ``asked``, 7 for all.
         sent: rid of the layer sent last, None before the first.
         fitting: rid of the layer that its tile could show; another one than ``asked``
             is sent for want of bandwidth.
@@ -99,9 +121,11 @@ class DownStats:
 
     track: str
     mid: str
-    kind: Literal["audio", "video"]
+    kind: Kind
     codec: str
     asked: str | None
+    spatial: int | None
+    temporal: int | None
     sent: str | None
     fitting: str | None
     reason: Reason
@@ -127,14 +151,14 @@ class DownlinkStats:
     """
 
     room: str
-    state: str
-    generation: int = 0
-    route: Route | None = None
-    rtt_s: float | None = None
-    estimate_bps: int | None = None
-    paused: list[str] = field(default_factory=list)
-    dropped: dict[str, int] = field(default_factory=dict)
-    tracks: list[DownStats] = field(default_factory=list)
+    state: PeerState
+    generation: int
+    route: Route | None
+    rtt_s: float | None
+    estimate_bps: int | None
+    paused: list[str]
+    dropped: dict[str, int]
+    tracks: list[DownStats]
 
 
 @dataclass(kw_only=True)

@@ -221,7 +221,7 @@ class Transport:
             self._ice.path.send(datagram)
 
     def _on_keys(self, keys: SrtpKeys) -> None:
-        self._srtp = SrtpSession(keys, self.counters)
+        self._srtp = SrtpSession(keys, self.counters, sealer=self._port.sealer)
         self.srtp_profile = self._srtp.profile
         self._report("connected", "")
 

@@ -18,11 +18,14 @@ from tests.services import (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Try a failed test again, and say so (RERUN): what fails three times is broken.
 
-    Most of these tests share two cores with the processes and browsers they start.
+    Most of these tests share two cores with the processes and browsers they start. With
+    ``--reruns 0`` none is tried again, to look at what fails.
     """
+    if config.getoption("reruns") is not None:
+        return
     for item in items:
         item.add_marker(pytest.mark.flaky(reruns=2))
 

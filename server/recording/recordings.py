@@ -42,6 +42,8 @@ from server.store import Store
 TICK_S = 1.0
 LOST_TICKS = 3
 """A recording whose node is not seen for so long has failed."""
+HEARD_S = 5.0
+"""Longest wait for the room's own word that a recording runs."""
 EMPTY_TICKS = 60
 """A recording ends when nobody has been in the room for so long."""
 MANIFEST = "manifest.json"
@@ -142,15 +144,29 @@ class Recordings:
 
     async def begin(self, room: RoomId, recording: Recording) -> None:
         """Write what the room shows of those who agree."""
-        process = self._prepared.pop(recording.id)
+        process = self._prepared[recording.id]
         try:
-            mirror = await self.realtime.mirrors.acquire(room)
+            mirror = await self._heard(room)
+            self._running[recording.id] = running = _Running(self, mirror, recording, process)
         except BaseException:
             await process.kill()
             raise
-        self._running[recording.id] = running = _Running(self, mirror, recording, process)
+        finally:
+            del self._prepared[recording.id]
         log.info("recording", room=room, recording=recording.id, scope=str(recording.scope))
         running.wake()
+
+    async def _heard(self, room: RoomId) -> RoomMirror:
+        """Give the room's mirror once it shows what Redis does: that the recording runs."""
+        mirrors = self.realtime.mirrors
+        mirror = await mirrors.acquire(room)
+        try:
+            state = await self.realtime.live.fetch(room)
+            await mirror.reached(state.epoch, state.seq, HEARD_S)
+        except BaseException:
+            mirrors.release(room)
+            raise
+        return mirror
 
     async def discard(self, room: RoomId, recording: Recording) -> None:
         """Leave no trace of what never began."""
@@ -283,7 +299,7 @@ class _Running:
         if tracks == self._fed and self._run == link.run:
             return
         workers.weigh(self._key, len(tracks))
-        wants = [rpc.WantedTrack(track=track, group="") for track in tracks]
+        wants = [rpc.WantedTrack(track=track, group="", always=True) for track in tracks]
         self._recordings.relays.want(self._key, link.index, self._mirror.room, wants)
         run = link.run
         await link.recording_feed(

@@ -7,6 +7,8 @@ connection when the process is up and takes it away when it dies. Refusals come 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -17,6 +19,8 @@ from rooms.errors import Code, RoomError
 
 AWAY_RETRY_S = 2.0
 """A worker that died is usually back within this."""
+AWAY_WAIT_S = 4.0
+"""How long somebody new waits for one before they are told to try again."""
 
 Run = tuple[int, int]
 """A worker's index and which of its starts; (-1, 0) is none."""
@@ -47,6 +51,7 @@ class MediaLink:
         self.index = index
         self.lost = False
         self._client: RpcClient | None = None
+        self._attached = asyncio.Event()
         self._handlers: dict[type[Notice], list[Callable[[Any], None]]] = {}
         self.starts = 0
         self.info: rpc.WorkerInfo | None = None
@@ -66,10 +71,18 @@ class MediaLink:
         self._client, self.info = client, info
         self.starts += 1
         self.lost = False
+        self._attached.set()
 
     def detach(self) -> None:
         """Refuse calls (``gone``) until the next worker is attached."""
         self._client = None
+        self._attached.clear()
+
+    async def ready(self) -> None:
+        """Wait a little for a worker that is starting again; whether it came, the next call tells."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(AWAY_WAIT_S):
+                await self._attached.wait()
 
     def on(self, notice: type[_N], handler: Callable[[_N], None]) -> None:
         """Hand notices of that kind to ``handler`` too; it must not wait."""

@@ -181,6 +181,7 @@ class Publisher:
         """Let go of a peer that this offer does not continue, and find the worker for it."""
         origin = _origin(sdp)
         link = self._workers.place(self._key, self._session.room)
+        await link.ready()
         if self.peer is not None and (origin != self._origin or self._run != link.run):
             await self._drop()
         self._origin = origin

@@ -8,16 +8,20 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
 import pytest
 import pytest_asyncio
 
+from rooms import actions
+from rooms.commands import RecordingStart
 from rooms.errors import Code, RoomError
 from rooms.events import RecordingFailed, RecordingStarted, RecordingStopped
 from rooms.ids import Identity, NodeId, RecordingId
 from rooms.live import Recording, RecordingScope, Role
 from server import tokens
+from server.realtime.codec import BusMessage
 from server.recording import recordings
 from tests.media.recorders import Film, is_run_of
 from tests.server.recording.studio import ROOM, Presenter, Studio, running_studio, until
@@ -112,6 +116,42 @@ async def test_a_program_is_recorded_listed_and_downloaded_in_ranges(
     assert body == whole
     answer, body = await studio.get(url.rpartition("/")[0] + "/manifest.json")
     assert (await answer.json())["files"][0]["segments"][0]["identity"] == "ann"
+
+
+async def test_a_recording_goes_on_whose_room_hears_late_of_it(
+    studio: Studio, ann: Presenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recorder looked at the room before the room had heard, and ended: nothing was written."""
+    mirror = studio.node.realtime.mirrors.get(ROOM)
+    assert mirror is not None
+    receive, reached = mirror.receive, mirror.reached
+    held: list[BusMessage] = []
+    asked = asyncio.Event()
+
+    def hold(message: BusMessage) -> bool:
+        held.append(message)
+        return True
+
+    async def ask(*args: Any) -> bool:
+        asked.set()
+        return await reached(*args)
+
+    monkeypatch.setattr(mirror, "receive", hold)
+    monkeypatch.setattr(mirror, "reached", ask)
+    starting = asyncio.create_task(
+        actions.start_recording(
+            studio.ports, studio.session("mod").actor, RecordingStart(scope=PROGRAM)
+        )
+    )
+    await until(lambda: held and (asked.is_set() or starting.done()), "the start")
+    monkeypatch.undo()
+    for message in held:
+        assert receive(message)
+    await starting
+    assert studio.live.recording is not None
+    await studio.consent("ann")
+    await studio.has_written(studio.live.recording)
+    await studio.stop()
 
 
 async def test_only_moderators_see_recordings_and_only_files_of_recordings(
@@ -219,7 +259,9 @@ async def test_a_worker_that_dies_does_not_end_the_recording(
     restarts = studio.node.signalling.workers.processes[0].restarts
     os.kill(studio.node.pid(), 9)
     await until(
-        lambda: studio.node.signalling.workers.processes[0].restarts > restarts,
+        lambda: (
+            studio.node.signalling.workers.processes[0].restarts > restarts and studio.node.up()
+        ),
         "another worker",
         60,
     )
