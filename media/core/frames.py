@@ -183,6 +183,8 @@ def _sized(unit: bytearray) -> bytes:
         return bytes(unit)
     at = 2 if head & 0x04 else 1
     left = len(unit) - at
+    if left < 0:
+        raise IndexError("the header is cut short")
     size = bytearray()
     while left > 0x7F:
         size.append(left & 0x7F | 0x80)

@@ -54,3 +54,8 @@ def test_av1_units_get_their_sizes_and_lose_delimiters() -> None:
 def test_hostile_payloads_make_a_frame_or_none(codec: str, payloads: list[bytes]) -> None:
     frame = joiner(codec)(payloads)
     assert frame is None or frame
+
+
+def test_an_av1_header_without_its_extension_makes_no_frame() -> None:
+    """Once its size came out as -1, and the recorder's part ended."""
+    assert joiner("av1")([b"\x10\x0c"]) is None
