@@ -19,7 +19,7 @@ MAX_P99_NS = 25_000_000
 OWN_LIMIT = 0.92
 """Share of its core above which it is the load that gives way."""
 STEP = 1.25
-REFINEMENTS = 3
+REFINEMENTS = 2
 MAX_WINDOWS = 14
 FIRST_GUESS = 0.75
 
@@ -28,7 +28,7 @@ The load of the first section, but its publishers raise their frame rate from wi
 frame stays four packets, so no server gets longer bursts to work with. A rate is sustained when
 less than {MAX_LOST:.1%} of the packets due are missing and 99 of 100 are on their way for less than
 {MAX_P99_NS / 1e6:.0f} ms. The first rate is {FIRST_GUESS:.0%} of what the cost at 30 frames promises; from there
-it grows or shrinks by a quarter until it has been too much and not too much, then {REFINEMENTS} times the
+it grows or shrinks by a quarter until it has been too much and not too much, then twice the
 gap is halved. All but two of the sessions only count here, so that the load's own core suffices;
 where it does not, the figure says “at least”. Latency is that of another window, at half of the
 rate found. One server at a time runs."""
