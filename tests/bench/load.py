@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from tests.bench.datagrams import Datagrams
 from tests.bench.link import certificate
 from tests.bench.machine import Usage, resident_bytes, usages
-from tests.bench.publisher import Publisher, Signals
+from tests.bench.publisher import AUDIO_PER_S, PACKETS_PER_FRAME, Publisher, Signals
 from tests.bench.viewer import Viewer
 
 SWEEP_S = 0.01
@@ -179,10 +179,14 @@ class Load:
         self._owed = self._expected() - self._received()
         await self._pause()
 
-    def set_rate(self, frames_per_s: float) -> None:
-        """From now on publishers send that many frames; the size of a frame stays."""
+    def set_rate(self, packets_per_s: float) -> None:
+        """From now on publishers send so many frames that all sessions together are to receive that.
+
+        Neither the size of a frame nor the sound changes.
+        """
+        each = packets_per_s / self._sessions / len(self._publishers)
         for publisher in self._publishers:
-            publisher.frames_per_s = frames_per_s
+            publisher.frames_per_s = max(1.0, (each - AUDIO_PER_S) / PACKETS_PER_FRAME)
 
     @property
     def packets_per_s(self) -> float:

@@ -10,7 +10,6 @@ from pathlib import Path
 from tests.bench.contenders import YARDSTICKS, Contender, ready
 from tests.bench.load import Load, Shape, Window
 from tests.bench.machine import circumstances, cores, pinned
-from tests.bench.publisher import FRAMES_PER_S
 from tests.bench.report import Section, Table, percentile, percentiles, progress
 
 TITLE = "Highest sustained rate on one core"
@@ -89,13 +88,11 @@ async def _search(
             Load.open(server, server.pid, shape, hasty=True) as load,
         ):
             easy = await load.window(seconds)
-            base = load.packets_per_s
             low, high = 0.0, 0.0
             rate = FIRST_GUESS * 1e6 / easy.us_per_packet
             refined = 0
             while len(found.tried) < MAX_WINDOWS and refined < REFINEMENTS:
-                load.set_rate(max(1.0, FRAMES_PER_S * rate / base))
-                rate = load.packets_per_s
+                load.set_rate(rate)
                 window = await load.window(seconds)
                 found.tried.append(window)
                 refined += bool(low and high)
@@ -113,7 +110,7 @@ async def _search(
                     high = rate
                 rate = (low + high) / 2 if low and high else low * STEP or high / STEP
             if found.best is not None:
-                load.set_rate(FRAMES_PER_S * low / 2 / base)
+                load.set_rate(low / 2)
                 found.half = await load.window(seconds)
             if load.faults:
                 seen = ", ".join(f"{n} {what}" for what, n in sorted(load.faults.items()))
