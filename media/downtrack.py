@@ -12,8 +12,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from media.burst import Path
+from media.core.codecs import codec as find_codec
 from media.core.extensions import ExtensionIds, Wire
 from media.core.forwarder import Drop, Forwarder
+from media.core.layers import LayerState
 from media.core.nack import Repairs
 from media.core.packet import Packet
 from media.core.rtcp import Report, SenderReport
@@ -73,6 +75,7 @@ class DownTrack:
         track: what is sent, None while there is nothing.
         ids: header extensions as the receiver numbers them.
         layer: which layer is sent or about to be, None when paused.
+        state: how much of it.
         always: wanted also while the room listens to others.
         waiting: would be sent were it not in the background.
         description: goes along with sender reports (SDES).
@@ -92,6 +95,7 @@ class DownTrack:
         self.ids = ExtensionIds(line.extensions)
         self.track: PublishedTrack | None = None
         self.layer: Layer | None = None
+        self.state: LayerState | None = None
         self.always = self.waiting = False
         self._layers: set[Layer] = set()
         self._sitting: Sitting | None = None
@@ -104,13 +108,13 @@ class DownTrack:
         self.bps = 0
         self._keyframes_left = KEYFRAMES_AT_ONCE
         self._keyframe_at = float("-inf")
-        self._keyframe_due = False
         self.description = b""
         self.forwarder = Forwarder(
             ssrc=line.track.ssrc,
             pt=line.codec.payload_type,
             clock_rate=line.codec.clock_rate,
             keyframes=self.kind == "video",
+            layered=find_codec(line.codec.name).layered,
             rtx_ssrc=line.track.rtx_ssrc if line.rtx is not None else 0,
             rtx_pt=line.rtx or 0,
             rtx_seq=secrets.randbits(15),
@@ -144,12 +148,17 @@ class DownTrack:
             track.attach(self)
         self._carrier.reconsider()
 
-    def aim(self, layer: Layer | None, temporal: int = 7) -> None:
-        """Send that layer as soon as it can be, or nothing."""
+    def aim(self, layer: Layer | None, state: LayerState | None = None) -> None:
+        """Send that layer, or a part of it, as soon as it can be; or nothing."""
         self.stand_up()
         source = layer.source if layer is not None else None
         self.layer = layer if source is not None else None
-        self.forwarder.aim(source, temporal)
+        if layer is None or source is None:
+            self.state = None
+            self.forwarder.aim(None)
+        else:
+            self.state = state or layer.state
+            self.forwarder.aim(source, spatial=self.state.spatial, temporal=self.state.temporal)
         self.sync()
 
     def sync(self) -> None:
@@ -269,18 +278,17 @@ class DownTrack:
 
     def keyframe_wanted(self, now: float) -> None:
         """The receiver lost its picture (PLI, FIR). One that always does gets few: all pay for them."""
-        if self.layer is None:
-            return
-        if now >= self._keyframe_at + KEYFRAME_INTERVAL_S:
-            earned = (now - self._keyframe_at) * KEYFRAMES_PER_S
-            left = min(KEYFRAMES_AT_ONCE, self._keyframes_left + earned)
-            self._keyframe_at = now
-            self._keyframe_due = left >= 1
-            self._keyframes_left = left - self._keyframe_due
-        if self._keyframe_due:
-            self.layer.request_keyframe(now)
-        else:
+        if self.layer is None or now < self._keyframe_at + KEYFRAME_INTERVAL_S:
+            return  # the last one is on its way
+        earned = (now - self._keyframe_at) * KEYFRAMES_PER_S
+        left = min(KEYFRAMES_AT_ONCE, self._keyframes_left + earned)
+        self._keyframe_at = now
+        if left < 1:
+            self._keyframes_left = left
             self.layer.track.board.counters["keyframe_ignored"] += 1
+        else:
+            self._keyframes_left = left - 1
+            self.layer.request_keyframe(now)
 
     def round_trip(self, report: Report, now: float) -> float | None:
         """Read the round trip out of a receiver's report on us."""
@@ -308,7 +316,7 @@ class DownTrack:
             and not track.held
             and (self.always or not track.background)
         ):
-            self.aim(layer)
+            self.aim(layer, self.state if self.layer is layer else None)
         self._carrier.reconsider()
 
     def hold_changed(self) -> None:
@@ -356,6 +364,8 @@ class DownTrack:
             kind=self.kind,
             codec=self.codec,
             asked=self.layer.rid if self.layer is not None else None,
+            spatial=self.state.spatial if self.state is not None else None,
+            temporal=self.state.temporal if self.state is not None else None,
             sent=current.rid if current is not None else None,
             fitting=fitting,
             reason=reason,

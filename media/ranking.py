@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from media.core.layers import Rank
 from media.rpc import Kind, WantedTrack
@@ -10,6 +11,13 @@ from media.track import PublishedTrack
 
 SPOKE_S = 4.0
 """Who spoke so lately is protected as a speaker: a turn's pauses change no pictures."""
+
+
+class Sent(Protocol):
+    """A down track."""
+
+    kind: Kind
+    track: PublishedTrack | None
 
 
 class Ranking:
@@ -27,12 +35,15 @@ class Ranking:
         alone = len(areas) == 1 or (len(areas) > 1 and areas[-1][0] > areas[-2][0])
         self._largest = areas[-1][1] if alone else ""
 
-    def hear(self, voices: Iterable[tuple[WantedTrack, PublishedTrack]], now: float) -> None:
-        """Note whose voices, among those received, were heard lately."""
+    def hear(self, sent: Iterable[tuple[WantedTrack, Sent]], now: float) -> None:
+        """Note whose voices, among what is sent, were heard lately."""
         self._speaking = {
             want.group
-            for want, voice in voices
-            if voice.voices and voice.voices.spoke_within(voice.id, SPOKE_S, now)
+            for want, down in sent
+            if down.kind == "audio"
+            and (voice := down.track) is not None
+            and voice.voices is not None
+            and voice.voices.spoke_within(voice.id, SPOKE_S, now)
         }
 
     def rank(self, want: WantedTrack, kind: Kind) -> Rank:

@@ -12,17 +12,19 @@ import logging
 from typing import Protocol
 
 from media.core.codecs import codec as find_codec
+from media.core.dependency import Dependencies
 from media.core.extensions import ExtensionIds, Translation, Wire
 from media.core.history import AUDIO_PACKETS, VIDEO_PACKETS, History
 from media.core.layers import LayerState
 from media.core.nack import Losses
 from media.core.packet import Malformed, Packet, unwrap_rtx
+from media.core.parts import Parts
 from media.core.rtcp import Report, SenderReport, build_fir, build_nack, build_pli
 from media.core.run import even_out
 from media.core.source import MAX_DROPOUT, Receipt, Source
 from media.fan import Fan, Sitting
 from media.rpc import Kind, TrackInfo
-from media.statistics import LayerStats, TrackStats
+from media.statistics import LayerStats, PartStats, TrackStats
 from media.switchboard import Alarm, Switchboard
 from media.voices import Voices
 
@@ -140,6 +142,8 @@ class Layer:
         self.rid = rid
         self.relay_ssrc = relay_ssrc
         self.state = LayerState(rid=rid, width=0, height=0, bps=0)
+        self.parts = Parts(self.state)
+        self._dependencies = Dependencies()
         self.source: Source | None = None
         self.history = History(VIDEO_PACKETS if track.kind == "video" else AUDIO_PACKETS)
         self.losses: Losses | None = Losses() if track.repairs else None
@@ -167,6 +171,7 @@ class Layer:
         self._newest = -1
         track = self.track
         self.source = Source(ssrc, track.clock_rate, track.id, self.rid)
+        self._dependencies = Dependencies()
         self.history.clear()
         if self.losses is not None:
             self.losses.clear()
@@ -209,17 +214,26 @@ class Layer:
             if len(losses):
                 track.board.attention.add(self)
         track.codec.inspect(packet)
-        if packet.keyframe:
-            self._asking = False
-            size = track.codec.size(packet)
-            if size is not None:
-                self.state.width, self.state.height = size
+        if track.kind == "video":
+            self._examine(packet)
         if track.voices is not None:
             track.voices.heard(track, packet, now)
         self._pending.append(packet)
         if not self._deferred:
             self._deferred = True
             track.board.defer(self._drained)
+
+    def _examine(self, packet: Packet) -> None:
+        """Learn of the layers inside, and of sizes."""
+        track = self.track
+        if track.dependency_id:
+            self._dependencies.inspect(packet, track.dependency_id)
+        self.parts.note(packet, layered=track.codec.layered)
+        if packet.keyframe:
+            self._asking = False
+            size = self._dependencies.size or track.codec.size(packet)
+            if size is not None:
+                self.state.width, self.state.height = size
 
     def _drained(self) -> None:
         """Hand on what the drain brought, or wait a moment for the rest of its last frame."""
@@ -400,6 +414,8 @@ class Layer:
         elif not bps:
             bps = 1
         self.state.bps = bps
+        if self.track.kind == "video" and self.parts.measure():
+            self.track.reckon()
 
     def stats(self) -> LayerStats:
         source, state = self.source, self.state
@@ -415,6 +431,10 @@ class Layer:
             jitter_s=source.jitter / self.track.clock_rate if source else 0.0,
             nacked=self.nacked,
             keyframes_asked=self.keyframes_asked,
+            parts=[
+                PartStats(spatial=part.spatial, temporal=part.temporal, bps=part.bps)
+                for part in self.parts.states[:-1]
+            ],
         )
 
 
@@ -426,6 +446,9 @@ class PublishedTrack:
 
     Attributes:
         layers: lowest first.
+        choices: what a receiver can be sent, lowest first: a layer and how much of it.
+        states: of the choices.
+        dependency_id: header extension with dependency descriptors, 0 without.
         outputs: everybody attached, whether they get packets now or not.
         ssrc: odd; who sends the track on uses it wherever it was not used before.
         held: nothing is forwarded or kept.
@@ -465,10 +488,19 @@ class PublishedTrack:
         self.voices: Voices | None = None
         self.outputs: set[Output] = set()
         self.layers = [Layer(self, layer.rid, layer.ssrc) for layer in info.layers]
-        self.states = [layer.state for layer in self.layers]
+        self.reckon()
         self._translations: dict[ExtensionIds, Translation] = {}
+        self._take_ids(source_ids)
+
+    def _take_ids(self, source_ids: ExtensionIds) -> None:
         self.source_ids = source_ids
         self.level_id = source_ids.audio_level if self.kind == "audio" else 0
+        self.dependency_id = source_ids.dependency if self.codec.layered else 0
+
+    def reckon(self) -> None:
+        """Layers were found, or are no more."""
+        self.choices = [(layer, state) for layer in self.layers for state in layer.parts.states]
+        self.states = [state for _, state in self.choices]
 
     def layer(self, rid: str) -> Layer | None:
         """Find a layer by rid."""
@@ -489,8 +521,7 @@ class PublishedTrack:
         self.payload_type = payload_type
         if source_ids == self.source_ids:
             return
-        self.source_ids = source_ids
-        self.level_id = source_ids.audio_level if self.kind == "audio" else 0
+        self._take_ids(source_ids)
         self._translations.clear()
         for layer in self.layers:
             for group in layer.groups:
