@@ -14,7 +14,7 @@ const server = (packets: number, lost: number, repaired: number, loss = 0): Conn
   session: "s_1", identity: "anna", kind: "socket", node: "gz", at_ms: 0, workers: [0],
   publisher: {
     room: "r", state: "connected", srtp: "", route: { protocol: "udp", family: "IPv6" }, rtt_s: 0.05, dropped: {},
-    tracks: { t_anna: { room: "r", kind: "video", codec: "VP8", held: false, outputs: 1, layers: { h: layer(packets, lost, repaired) } } },
+    tracks: { t_anna: { room: "r", kind: "video", codec: "VP8", held: false, background: false, outputs: 1, layers: { h: layer(packets, lost, repaired) } } },
   },
   subscriber: { room: "r", state: "connected", generation: 1, route: { protocol: "udp", family: "IPv6" }, rtt_s: 0.06, estimate_bps: 900_000, paused: [], dropped: {}, tracks: [down(loss)] },
 });
