@@ -28,6 +28,16 @@ async def way_of(visitor: Visitor) -> str:
     return str(said)
 
 
+async def pill_of(visitor: Visitor, way: str) -> str:
+    """What the status pill says once all is well and it knows the way."""
+    pill = visitor.test("status-pill")
+    await visitor.until(
+        lambda: pill.evaluate("(pill) => [pill.dataset.way, pill.dataset.status]"),
+        lambda told: way in told[0] and told[1] == "connected",
+    )
+    return str(await pill.inner_text())
+
+
 async def until_receiving(visitor: Visitor, state: str) -> None:
     """Wait for a state of the connection that carries what is received."""
     await visitor.until(
@@ -57,6 +67,7 @@ async def test_where_udp_is_blocked_one_is_in_the_room_by_tcp_within_8_s(
             path = (await visitor.stats())["path"]
             assert (path["protocol"], path["relayed"]) == ("tcp", False)
             assert "TCP" in await way_of(visitor)
+            assert await pill_of(visitor, "tcp") == "Connected by TCP"
 
 
 async def test_sound_goes_on_after_a_move_to_another_address(
