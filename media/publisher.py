@@ -18,7 +18,7 @@ from media.dtls import Certificate
 from media.framing import RpcError
 from media.rpc import IceCredentials, Kind, PeerState, PublisherAnswer, PublisherOffer, TrackInfo
 from media.rpc import Layer as LayerInfo
-from media.sdp import IncomingTrack, SdpError, SessionDescription, answer_publisher
+from media.sdp import IncomingTrack, SdpError, SessionDescription, answer_publisher, codecs
 from media.sdp import parse as parse_sdp
 from media.switchboard import Switchboard
 from media.track import Layer, PublishedTrack
@@ -139,7 +139,7 @@ class Publisher:
                 codec=codec.name,
                 clock_rate=codec.clock_rate,
                 channels=codec.channels,
-                fmtp=codec.fmtp,
+                fmtp=_described(line),
                 rids=_lowest_first(line.rids),
                 board=self._board,
             ),
@@ -305,12 +305,19 @@ def _naming(
 
 def _same_shape(old: IncomingTrack, new: IncomingTrack) -> bool:
     """Whether what subscribers were told of the track still holds."""
-    return (old.mid, old.rids, old.codec.name, old.codec.fmtp) == (
+    return (old.mid, old.rids, old.codec.name, _described(old)) == (
         new.mid,
         new.rids,
         new.codec.name,
-        new.codec.fmtp,
+        _described(new),
     )
+
+
+def _described(line: IncomingTrack) -> str:
+    """The stream's fmtp: what we answered, and the parameter sets that only the offer names."""
+    if not line.parameter_sets:
+        return line.codec.fmtp
+    return f"{line.codec.fmtp};{codecs.PARAMETER_SETS}={line.parameter_sets}"
 
 
 def _lowest_first(rids: tuple[str, ...]) -> tuple[str, ...]:

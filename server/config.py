@@ -47,6 +47,7 @@ class Settings:
         origins: web origins whose pages may act here; the public URL's is among them.
         media_tcp: media is taken by TCP too, on the same port number.
         media_addresses: IP addresses written into ICE candidates.
+        recording_days: 0 keeps recordings for ever.
         proxies: reverse proxies in front, each of which appends to X-Forwarded-For.
     """
 
@@ -67,6 +68,7 @@ class Settings:
     media_tcp: bool
     media_addresses: tuple[str, ...]
     native: bool
+    recording_days: int
     turn_urls: tuple[str, ...]
     turn_secret: str | None = field(repr=False)
     log_level: str
@@ -265,6 +267,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("media_tcp", "0 or 1", "1", "Whether networks that block UDP may send and receive media by TCP, on the same port number.", _switch, lambda _: True),
     Setting("media_addresses", "addresses", "this machine's", "IP addresses, separated by commas, that browsers send media to; the public one behind NAT.", _many(_address), _media_addresses),
     Setting("native", "0 or 1", "1", "1 compiles a small part of the media worker where a C compiler is (kept in the data folder); 0 leaves all to Python.", _switch, lambda _: True),
+    Setting("recording_days", "number", "0: for ever", "How many days a recording is kept after its end; then its node deletes it, files and all.", _between(0, 36500), lambda _: 0),
     Setting("turn_urls", "URLs", "none", "STUN and TURN servers, separated by commas, for networks that block UDP: turn:host:3478?transport=tcp.", _many(_turn_url), lambda _: ()),
     Setting("turn_secret", "secret", "none", "Secret shared with the TURN server (coturn's static-auth-secret), for short-lived credentials.", _secret, lambda _: None, secret=True),
     Setting("log_level", "word", "info", "Least grave messages to log: debug, info, warning or error.", _one_of("debug", "info", "warning", "error"), lambda _: "info"),

@@ -82,6 +82,7 @@ def answer_publisher(
                 rids=rids,
                 sources=_source_pairs(section),
                 msid=section.msid or ("", ""),
+                parameter_sets=codecs.parameter_sets(section, codec),
             )
         )
         return replace(

@@ -21,6 +21,8 @@ class IncomingTrack:
         rids: simulcast layers in the offer's order, () without simulcast.
         sources: (ssrc, rtx ssrc or None) as far as declared in the offer; with rids they may be absent.
         msid: (stream, track) or ("", "").
+        parameter_sets: what the offer says of H.264's besides the packets
+            (sprop-parameter-sets, RFC 6184 §8.1), "" without.
     """
 
     mid: str
@@ -31,6 +33,7 @@ class IncomingTrack:
     rids: tuple[str, ...]
     sources: tuple[tuple[int, int | None], ...]
     msid: tuple[str, str]
+    parameter_sets: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -425,6 +425,7 @@ export const PERMISSIONS: Record<string, readonly Role[] | Record<RoomKind, read
   "recording.start": ["moderator"],
   "recording.stop": ["moderator"],
   "recording.read": ["moderator"],
+  "recording.delete": ["moderator"],
   "recording.consent": ["moderator", "speaker", "member", "viewer"],
   "whip.publish": ["moderator", "speaker", "member"],
   "whep.play": ["moderator", "speaker", "member", "viewer"],
