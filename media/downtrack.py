@@ -12,8 +12,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from media.burst import Path
+from media.core.codecs import codec as find_codec
 from media.core.extensions import ExtensionIds, Wire
-from media.core.forwarder import Forwarder
+from media.core.forwarder import Drop, Forwarder
+from media.core.layers import LayerState
 from media.core.nack import Repairs
 from media.core.packet import Packet
 from media.core.rtcp import Report, SenderReport
@@ -22,10 +24,18 @@ from media.fan import Sitting
 from media.rpc import Kind, TrackInfo
 from media.sdp import OutgoingLine, OutgoingTrack
 from media.srtp import SrtpSession
-from media.track import Layer, PublishedTrack
+from media.statistics import DownStats, Reason
+from media.track import KEYFRAME_INTERVAL_S, Layer, PublishedTrack
+
+KEYFRAMES_AT_ONCE = 10.0
+KEYFRAMES_PER_S = 0.4
+"""What one receiver may ask for, beside what a switch of layers needs."""
 
 _scratch = bytearray(2048)
 _view = memoryview(_scratch)
+PADDING = 255
+PADDING_BYTES = PADDING + 24
+"""A packet of padding alone: as much as there can be, and its header."""
 
 
 class Carrier(Protocol):
@@ -33,12 +43,10 @@ class Carrier(Protocol):
 
     Attributes:
         rtt: round trip to the receiver, seconds.
-        drops: how many packets were not forwarded, by ``Drop``.
     """
 
     connected: bool
     rtt: float
-    drops: list[int]
 
     def number(self, size_bytes: int, now: float) -> int:
         """Give the next transport-wide number."""
@@ -67,7 +75,14 @@ class DownTrack:
         track: what is sent, None while there is nothing.
         ids: header extensions as the receiver numbers them.
         layer: which layer is sent or about to be, None when paused.
+        state: how much of it.
+        always: wanted also while the room listens to others.
+        waiting: would be sent were it not in the background.
         description: goes along with sender reports (SDES).
+        drops: how many packets were not forwarded, by ``Drop``.
+        report: the receiver's last one.
+        bps: what was lately sent, as ``census`` measured it.
+        clock_rate: Hz.
     """
 
     def __init__(self, carrier: Carrier, line: OutgoingLine) -> None:
@@ -76,20 +91,30 @@ class DownTrack:
         self.mid = line.mid
         self.ssrc = line.track.ssrc
         self.codec = line.codec.name
+        self.clock_rate = line.codec.clock_rate
         self.ids = ExtensionIds(line.extensions)
         self.track: PublishedTrack | None = None
         self.layer: Layer | None = None
+        self.state: LayerState | None = None
+        self.always = self.waiting = False
         self._layers: set[Layer] = set()
         self._sitting: Sitting | None = None
         self._repairs = Repairs()
         self.can_probe = line.rtx is not None
         self.repaired = 0
+        self.nacked = 0
+        self.drops = [0] * len(Drop)
+        self.report: Report | None = None
+        self.bps = 0
+        self._keyframes_left = KEYFRAMES_AT_ONCE
+        self._keyframe_at = float("-inf")
         self.description = b""
         self.forwarder = Forwarder(
             ssrc=line.track.ssrc,
             pt=line.codec.payload_type,
             clock_rate=line.codec.clock_rate,
             keyframes=self.kind == "video",
+            layered=find_codec(line.codec.name).layered,
             rtx_ssrc=line.track.rtx_ssrc if line.rtx is not None else 0,
             rtx_pt=line.rtx or 0,
             rtx_seq=secrets.randbits(15),
@@ -123,12 +148,17 @@ class DownTrack:
             track.attach(self)
         self._carrier.reconsider()
 
-    def aim(self, layer: Layer | None, temporal: int = 7) -> None:
-        """Send that layer as soon as it can be, or nothing."""
+    def aim(self, layer: Layer | None, state: LayerState | None = None) -> None:
+        """Send that layer, or a part of it, as soon as it can be; or nothing."""
         self.stand_up()
         source = layer.source if layer is not None else None
         self.layer = layer if source is not None else None
-        self.forwarder.aim(source, temporal)
+        if layer is None or source is None:
+            self.state = None
+            self.forwarder.aim(None)
+        else:
+            self.state = state or layer.state
+            self.forwarder.aim(source, spatial=self.state.spatial, temporal=self.state.temporal)
         self.sync()
 
     def sync(self) -> None:
@@ -154,10 +184,10 @@ class DownTrack:
     def forward(self, packet: Packet, wire: Wire, now: float) -> None:
         """Send the packet on, if its turn has come."""
         drop = self.forwarder.map(packet)
-        carrier = self._carrier
         if drop is not None:
-            carrier.drops[drop] += 1
+            self.drops[drop] += 1
             return
+        carrier = self._carrier
         twcc_seq = carrier.number(len(wire.data), now) if wire.twcc else 0
         size = self.forwarder.write(_scratch, 0, wire, twcc_seq)
         carrier.send_rtp(_view[:size])
@@ -184,6 +214,7 @@ class DownTrack:
 
     def resend(self, seqs16: list[int], now: float) -> None:
         """Answer a NACK out of the layers' histories, within the budget."""
+        self.nacked += len(seqs16)
         self.catch_up()
         track = self.track
         if track is None or track.held:
@@ -200,14 +231,25 @@ class DownTrack:
                 self.repaired += self._send_again(packet, now)
 
     def pad(self, count_bytes: int, now: float) -> int:
-        """Send recent packets again to fill the path; returns the bytes sent.
+        """Fill the path for a probe with what receivers drop; returns the bytes sent.
 
-        Receivers drop them as repairs of what they have.
+        Recent packets again, as repairs of what they have; without any, padding alone.
         """
+        self.catch_up()
+        sent = self._repeat(count_bytes, now)
+        while sent < count_bytes and self._carrier.connected and self.forwarder.rtx_ssrc:
+            twcc_seq = self._carrier.number(PADDING_BYTES, now) if self.ids.transport_cc else 0
+            size = self.forwarder.write_padding(_scratch, 0, PADDING, self.ids, twcc_seq, now)
+            if not self._carrier.send_rtp(_view[:size]):
+                break
+            sent += size
+        return sent
+
+    def _repeat(self, count_bytes: int, now: float) -> int:
+        """Send recent packets again; returns the bytes sent."""
         track, layer = self.track, self.layer
         if track is None or layer is None or layer.source is None or track.held:
             return 0
-        self.catch_up()
         sent = 0
         seq = layer.source.highest or 0
         for back in range(64):
@@ -235,12 +277,22 @@ class DownTrack:
         return self._carrier.send_rtp(_view[:size])
 
     def keyframe_wanted(self, now: float) -> None:
-        """The receiver lost its picture (PLI, FIR)."""
-        if self.layer is not None:
+        """The receiver lost its picture (PLI, FIR). One that always does gets few: all pay for them."""
+        if self.layer is None or now < self._keyframe_at + KEYFRAME_INTERVAL_S:
+            return  # the last one is on its way
+        earned = (now - self._keyframe_at) * KEYFRAMES_PER_S
+        left = min(KEYFRAMES_AT_ONCE, self._keyframes_left + earned)
+        self._keyframe_at = now
+        if left < 1:
+            self._keyframes_left = left
+            self.layer.track.board.counters["keyframe_ignored"] += 1
+        else:
+            self._keyframes_left = left - 1
             self.layer.request_keyframe(now)
 
     def round_trip(self, report: Report, now: float) -> float | None:
         """Read the round trip out of a receiver's report on us."""
+        self.report = report
         return self.forwarder.rtt(report, now)
 
     def sender_report(self, now: float) -> SenderReport | None:
@@ -258,15 +310,39 @@ class DownTrack:
         track = self.track
         if self.layer is layer or (
             # Nothing to choose: begin with this very packet.
-            self._carrier.connected and track and len(track.layers) == 1 and not track.held
+            self._carrier.connected
+            and track
+            and len(track.layers) == 1
+            and not track.held
+            and (self.always or not track.background)
         ):
-            self.aim(layer)
+            self.aim(layer, self.state if self.layer is layer else None)
         self._carrier.reconsider()
 
     def hold_changed(self) -> None:
         if self.track is not None and self.track.held:
             self.aim(None)
         self._carrier.reconsider()
+
+    def expect(self, *, wanted: bool, always: bool) -> None:
+        """Note whether the track is wanted, and whether it is in the background too."""
+        track = self.track
+        self.always = always
+        self.waiting = (
+            wanted and not always and track is not None and track.background and not track.held
+        )
+
+    def background_changed(self) -> None:
+        """Begin with this very packet, or end with the last: the numbers go on without a gap."""
+        track = self.track
+        if track is None:
+            return
+        if self.waiting and not track.background:
+            self.waiting = False
+            self.aim(track.layers[0])
+        elif track.background and not self.always and self.layer is not None:
+            self.waiting = True
+            self.aim(None)
 
     def close(self) -> None:
         """Receive nothing any more."""
@@ -275,16 +351,34 @@ class DownTrack:
             layer.remove(self)
         self._layers = set()
 
-    def stats(self) -> dict[str, object]:
+    def stats(self, reason: Reason = "", fitting: str | None = None) -> DownStats:
+        """Args:
+        reason, fitting: what the downlink knows, see ``DownStats``.
+        """
         self.catch_up()
-        return {
-            "track": self.track.id if self.track is not None else "",
-            "mid": self.mid,
-            "layer": self.layer.rid if self.layer is not None else None,
-            "packets": self.forwarder.packets,
-            "octets": self.forwarder.octets,
-            "repaired": self.repaired,
-        }
+        forwarder, report = self.forwarder, self.report
+        current = forwarder.current
+        return DownStats(
+            track=self.track.id if self.track is not None else "",
+            mid=self.mid,
+            kind=self.kind,
+            codec=self.codec,
+            asked=self.layer.rid if self.layer is not None else None,
+            spatial=self.state.spatial if self.state is not None else None,
+            temporal=self.state.temporal if self.state is not None else None,
+            sent=current.rid if current is not None else None,
+            fitting=fitting,
+            reason=reason,
+            bps=self.bps,
+            packets=forwarder.packets,
+            octets=forwarder.octets,
+            repaired=self.repaired,
+            nacked=self.nacked,
+            lost=report.lost if report is not None else None,
+            loss=report.fraction_lost / 256 if report is not None else None,
+            jitter_s=report.jitter / self.clock_rate if report is not None else None,
+            drops={drop.name.lower(): self.drops[drop] for drop in Drop if self.drops[drop]},
+        )
 
 
 def outgoing(track_id: str, group: str, info: TrackInfo, ssrc: int = 0) -> OutgoingTrack:

@@ -325,6 +325,9 @@ class _Output:
         self._source = None
         self._needs_keyframe = self.track.codec.keyframes
 
+    def background_changed(self) -> None:
+        """Nothing: a recording hears everybody."""
+
     def _unfollow_next(self) -> None:
         if self._next is not None and self._next is not self._layer:
             self._next.remove(self)

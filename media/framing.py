@@ -16,6 +16,7 @@ from typing import Any, Protocol, overload
 import msgspec
 
 from media import rpc
+from media.statistics import PeersStats, WorkerStats
 
 LENGTH_BYTES = 4
 MAX_BACKLOG_BYTES = 16 * rpc.MAX_FRAME_BYTES
@@ -41,6 +42,7 @@ Request = (
     | rpc.PeerRestart
     | rpc.Hello
     | rpc.Stats
+    | rpc.PeerStats
     | EmptyReply
 )
 Notice = (
@@ -68,7 +70,8 @@ REPLIES: Mapping[type[Request], Any] = {
     rpc.RecordingFeed: dict[str, Any],
     rpc.Hello: rpc.WorkerInfo,
     rpc.Ping: dict[str, Any],
-    rpc.Stats: dict[str, Any],
+    rpc.Stats: WorkerStats,
+    rpc.PeerStats: PeersStats,
 }
 """What each request is answered with."""
 
@@ -259,9 +262,11 @@ class RpcClient:
     @overload
     async def call(self, request: rpc.Hello, timeout: float = ...) -> rpc.WorkerInfo: ...
     @overload
-    async def call(
-        self, request: rpc.Stats | EmptyReply, timeout: float = ...
-    ) -> dict[str, Any]: ...
+    async def call(self, request: rpc.Stats, timeout: float = ...) -> WorkerStats: ...
+    @overload
+    async def call(self, request: rpc.PeerStats, timeout: float = ...) -> PeersStats: ...
+    @overload
+    async def call(self, request: EmptyReply, timeout: float = ...) -> dict[str, Any]: ...
 
     async def call(self, request: Request, timeout: float = 5.0) -> Any:
         """Ask the worker and await its reply.

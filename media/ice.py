@@ -19,6 +19,8 @@ SILENT_S = 8.0
 """So long without a check from the chosen address, and any other checked one may take its place."""
 MAX_ADDRESSES = 8
 MAX_CHECKS_REMEMBERED = 64
+MAX_CHECKS_PER_S = 100
+"""Authentic ones that are answered: eight addresses checked every 100 ms, and some."""
 
 
 class IceLite:
@@ -51,6 +53,8 @@ class IceLite:
         self._checked: dict[Address, Path] = {}
         self._seen_checks: dict[bytes, Address] = {}
         self._path_heard_at = self._heard_at = self._loop.time()
+        self._checks_left = MAX_CHECKS_PER_S
+        self._checks_until = 0.0
         self.path: Path | None = None
         self.local = self._admit_credentials()
         self._timer = self._loop.call_at(self._heard_at + CONSENT_S, self._watch)
@@ -85,6 +89,13 @@ class IceLite:
         request = stun.check(datagram, credentials.pwd)
         if request is None:
             self._port.counters["dropped_unauthentic_check"] += 1
+            return
+        if now >= self._checks_until:
+            self._checks_until = now + 1
+            self._checks_left = MAX_CHECKS_PER_S
+        self._checks_left -= 1
+        if self._checks_left < 0:
+            self._port.counters["dropped_check_flood"] += 1
             return
         if self._seen_checks.setdefault(request.transaction_id, address) != address:
             self._port.counters["dropped_replayed_check"] += 1

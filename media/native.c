@@ -15,7 +15,7 @@ struct packet {
 };
 
 struct receiver {
-    uint64_t context;
+    uint64_t context, protect;
     uint32_t ssrc, ts;
     uint16_t seq, picture;
     uint8_t tl0, pt;
@@ -32,8 +32,9 @@ static void put32(uint8_t *at, uint32_t value)
     put16(at + 2, (uint16_t)value);
 }
 
-/* Returns how many receivers could not have the run; faulty[] says which. */
-int32_t yunhai_write(protect_fn protect, const uint8_t *image, const struct packet *packets,
+/* Returns how many receivers could not have the run; faulty[] says which. ``plain``: leave
+   packets as they are. */
+int32_t yunhai_write(int32_t plain, const uint8_t *image, const struct packet *packets,
                      int32_t count, const struct receiver *receivers,
                      const uint16_t *transport_seqs, int32_t many, uint8_t *arena,
                      int64_t stride, int32_t *faulty)
@@ -41,6 +42,7 @@ int32_t yunhai_write(protect_fn protect, const uint8_t *image, const struct pack
     int32_t bad = 0;
     for (int32_t i = 0; i < many; i++, arena += stride) {
         const struct receiver *to = &receivers[i];
+        protect_fn protect = (protect_fn)(uintptr_t)to->protect;
         uint16_t transport_seq = transport_seqs ? transport_seqs[i] : 0;
         for (int32_t k = 0; k < count; k++) {
             const struct packet *p = &packets[k];
@@ -62,7 +64,7 @@ int32_t yunhai_write(protect_fn protect, const uint8_t *image, const struct pack
             }
             if (p->transport_at)
                 put16(out + p->transport_at, transport_seq++);
-            if (protect && protect((void *)(uintptr_t)to->context, out, &size)) {
+            if (!plain && protect((void *)(uintptr_t)to->context, out, &size)) {
                 faulty[bad++] = i;
                 break;
             }

@@ -23,10 +23,10 @@ from typing import Any
 import cffi
 
 from media.core.run import Layout, Run
-from media.srtp import Memory, srtp_protect_address
+from media.srtp import PROFILES, Memory, Sealer, SrtpKeys, SrtpSession
 from media.writer import IMAGE_BYTES, RECEIVER, Row, stride_of
 
-SOURCE = Path(__file__).with_name("native.c")
+SOURCES = (Path(__file__).with_name("native.c"), Path(__file__).with_name("seal.c"))
 FLAGS = ("-O2", "-std=c99", "-Wall", "-shared", "-fPIC")
 BUILD_S = 60.0
 MAX_RECEIVERS = 1024
@@ -37,20 +37,104 @@ _log = logging.getLogger("media.native")
 _ffi = cffi.FFI()
 _ffi.cdef("""
 int32_t yunhai_sizes(void);
-int32_t yunhai_write(void *protect, const void *image, const void *packets, int32_t count,
+int32_t yunhai_write(int32_t plain, const void *image, const void *packets, int32_t count,
     const void *receivers, const void *transport_seqs, int32_t many, void *arena,
     int64_t stride, int32_t *faulty);
+void yunhai_take_crypto(void **functions);
+void *yunhai_seal_new(const void *key, int32_t key_bytes, const void *salt);
+void yunhai_seal_forget(void *seal, uint32_t ssrc);
+void yunhai_seal_free(void *seal);
+int yunhai_protect(void *seal, void *packet, int *size);
 """)
+_EVP = (
+    "EVP_CIPHER_CTX_new", "EVP_CIPHER_CTX_free", "EVP_aes_128_gcm", "EVP_aes_256_gcm",
+    "EVP_EncryptInit_ex", "EVP_EncryptUpdate", "EVP_EncryptFinal_ex", "EVP_CIPHER_CTX_ctrl",
+)  # fmt: skip
+"""Of libcrypto, in the order of seal.c; part of its stable interface since 1.0.1."""
+_crypto_ffi = cffi.FFI()
+_crypto_ffi.cdef("".join(f"void {name}(void);" for name in _EVP))
+_LIBCRYPTO = ("libcrypto.so.3", "libcrypto.so.1.1")
+
+
+class NativeSeal:
+    """A session's encryption; as ``media.srtp.Seal``."""
+
+    def __init__(self, library: Any, key: bytes, salt: bytes) -> None:
+        """Raises:
+        OSError: libcrypto will not do it.
+        """
+        self._library = library
+        made = library.yunhai_seal_new(key, len(key), salt)
+        if not made:
+            raise OSError("libcrypto refuses AES-GCM")
+        self._state = _ffi.gc(made, library.yunhai_seal_free)
+        self.context = int(_ffi.cast("uintptr_t", made))
+        self.protect = int(_ffi.cast("uintptr_t", library.yunhai_protect))
+
+    def forget(self, ssrc: int) -> None:
+        self._library.yunhai_seal_forget(self._state, ssrc)
+
+
+class NativeSealer:
+    """Owner: the writer. Lifetime: the process's."""
+
+    def __init__(self, library: Any) -> None:
+        self._library = library
+
+    def seal(self, key: bytes, salt: bytes) -> NativeSeal:
+        return NativeSeal(self._library, key, salt)
+
+
+def _sealer(library: Any) -> NativeSealer | None:
+    """Lend it the system's libcrypto; None where there is none that does as libsrtp does."""
+    crypto = _libcrypto()
+    if crypto is None:
+        return None
+    functions = [_ffi.cast("void *", getattr(crypto, name)) for name in _EVP]
+    library.yunhai_take_crypto(_ffi.new("void *[]", functions))
+    sealer = NativeSealer(library)
+    return sealer if agrees_with_libsrtp(sealer) else None
+
+
+def _libcrypto() -> Any:
+    """Open libcrypto: the one that Python's own modules use, where it is not built into them."""
+    for name in _LIBCRYPTO:
+        try:
+            opened = _crypto_ffi.dlopen(name)
+            for function in _EVP:
+                getattr(opened, function)
+        except (OSError, AttributeError):
+            continue
+        return opened
+    return None
+
+
+def agrees_with_libsrtp(sealer: Sealer) -> bool:
+    """Whether it makes of a packet, at each key length, exactly what libsrtp makes of it."""
+    packet = bytes.fromhex("90e0fffe00000001000000070000bede0001100000005a") + bytes(100)
+    try:
+        for profile in PROFILES.values():
+            size = profile.key_bytes + profile.salt_bytes
+            keys = SrtpKeys(profile, bytes(range(1, size + 1)), bytes(size))
+            if SrtpSession(keys, sealer=sealer).protect(packet) != SrtpSession(keys).protect(
+                packet
+            ):
+                return False
+    except OSError:
+        return False
+    return True
 
 
 class NativeWriter:
-    """Owner: the process. Does what ``PlainWriter`` does."""
+    """Owner: the process. Does what ``PlainWriter`` does.
 
-    name = "native"
+    Attributes:
+        name: ``native``, or ``native-libsrtp`` where no libcrypto was found to encrypt with.
+    """
 
-    def __init__(self, library: Path, protect: int = srtp_protect_address) -> None:
+    def __init__(self, library: Path, *, protects: bool = True) -> None:
         """Args:
-        protect: address of the function that encrypts, 0 to leave packets as they are.
+        protects: encrypt; if not, packets stay as they are.
 
         Raises:
             OSError: no such library, or not the one this module goes with.
@@ -59,7 +143,9 @@ class NativeWriter:
         self._library = opened
         if opened.yunhai_sizes() != PACKET.size << 16 | RECEIVER.size:
             raise OSError(f"{library.name} was made for another layout")
-        self._protect = _ffi.cast("void *", protect)
+        self._plain = not protects
+        self.sealer: Sealer | None = _sealer(opened)
+        self.name = "native" if self.sealer is not None else "native-libsrtp"
         self._image = Memory(IMAGE_BYTES)
         self._image_at = _ffi.cast("void *", self._image.address)
         self._arena: Memory | None = None
@@ -96,7 +182,7 @@ class NativeWriter:
             numbers = array("H", [seat.transport_seq for seat in row.seats[first:last]])
             transport_seqs = _ffi.from_buffer(numbers)
         bad = self._library.yunhai_write(
-            self._protect,
+            self._plain,
             self._image_at,
             packed,
             len(run.wires),
@@ -112,7 +198,10 @@ class NativeWriter:
 
 def library(folder: Path) -> Path:
     """Where the library of this source, machine and compiler flags is, or will be."""
-    of = hashlib.sha256(SOURCE.read_bytes() + " ".join((*FLAGS, platform.machine())).encode())
+    of = hashlib.sha256(
+        b"".join(source.read_bytes() for source in SOURCES)
+        + " ".join((*FLAGS, platform.machine())).encode()
+    )
     return folder / f"native-{of.hexdigest()[:16]}.so"
 
 
@@ -140,7 +229,7 @@ async def _compile(path: Path) -> None:
     os.close(number)
     try:
         process = await asyncio.create_subprocess_exec(
-            compiler, *FLAGS, "-o", draft, str(SOURCE),
+            compiler, *FLAGS, "-o", draft, *map(str, SOURCES),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,

@@ -7,6 +7,7 @@ same codec, which shows from that track's next keyframe on.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from media.downlink import Downlink
 from media.downtrack import DownTrack, outgoing
@@ -16,6 +17,7 @@ from media.publisher import credentials
 from media.rpc import IceCredentials, Kind, PeerState, PlayerAnswer, TrackInfo, WantedTrack
 from media.sdp import NoCodecError, SdpError, answer_player
 from media.sdp import parse as parse_sdp
+from media.statistics import DownlinkStats
 from media.switchboard import Switchboard
 from media.udp import MediaPort
 
@@ -145,14 +147,7 @@ class Player:
             want = self._wants.get(down.kind)
             down.feed(self._board.tracks.get(want.track) if want is not None else None)
             if want is not None:
-                wants.append(
-                    WantedTrack(
-                        track=kind,
-                        group="",
-                        max_width=want.max_width,
-                        max_height=want.max_height,
-                    )
-                )
+                wants.append(replace(want, track=kind, group=""))
         self.link.want(wants)
         if now is not None:
             self.link.allocate(now)
@@ -169,5 +164,5 @@ class Player:
         self._wanted_ids = set()
         self.link.close()
 
-    def stats(self) -> dict[str, object]:
-        return {"room": self.room, **self.link.stats()}
+    def stats(self) -> DownlinkStats:
+        return self.link.stats(self.room)

@@ -12,27 +12,55 @@ from media.core.bandwidth import ReceiveLimit
 from media.core.demux import Demux, Route, Unbound
 from media.core.extensions import ExtensionIds, transport_seq
 from media.core.packet import Packet, parse
-from media.core.rtcp import SenderReport, build_remb, build_rr, build_sdes, parse_rtcp
+from media.core.rtcp import (
+    SenderReport,
+    Unknown,
+    build_remb,
+    build_rr,
+    build_sdes,
+    cost,
+    parse_rtcp,
+)
 from media.core.twcc import Arrivals
+from media.core.xr import XR, RoundTrip
 from media.dtls import Certificate
 from media.framing import RpcError
 from media.rpc import IceCredentials, Kind, PeerState, PublisherAnswer, PublisherOffer, TrackInfo
 from media.rpc import Layer as LayerInfo
 from media.sdp import IncomingTrack, SdpError, SessionDescription, answer_publisher, codecs
 from media.sdp import parse as parse_sdp
+from media.statistics import PublisherStats
 from media.switchboard import Switchboard
 from media.track import Layer, PublishedTrack
 from media.transport import Transport
 from media.udp import MediaPort
 
 REPORT_S = 1.0
-MAX_PACKETS_PER_S = 5_000
-"""Beyond these a publisher's packets are dropped until the second is over: no picture needs more."""
 MAX_RTCP_PER_S = 200
+"""Of 128 bytes; a longer one counts for several."""
+ACKNOWLEDGE_S = 0.005
+"""Transport-wide feedback is at least so far apart, whatever numbers the packets carry."""
+BUDGETS: dict[Kind, tuple[int, int]] = {"audio": (500, 200_000), "video": (3_000, 4_000_000)}
+"""Packets and bytes that one SSRC may bring a second; what is more goes to nobody."""
 CAP_BPS = 8_000_000
 CNAME = "yunhai"
 KNOWN_ORDERS = ("qhf", "lmh", "012")
 """Names that simulcast layers go by, lowest first."""
+
+
+class Input:
+    """Where an SSRC's packets go, and how much more of them may come this second."""
+
+    __slots__ = ("_budget", "bytes_left", "packets_left", "take")
+
+    def __init__(self, kind: Kind, take: Callable[[Packet, float], None]) -> None:
+        self.take = take
+        self._budget = BUDGETS[kind]
+        self.renew()
+
+    def renew(self) -> None:
+        """A second is over."""
+        self.packets_left, self.bytes_left = self._budget
 
 
 class Publisher:
@@ -63,12 +91,13 @@ class Publisher:
         self._ids = ExtensionIds({})
         self._demux = Demux(self._ids)
         self._lines: dict[str, tuple[IncomingTrack, PublishedTrack]] = {}
-        self._inputs: dict[int, Callable[[Packet, float], None]] = {}
+        self._inputs: dict[int, Input] = {}
         self._arrivals = Arrivals()
         self._limit = ReceiveLimit(cap_bps=CAP_BPS)
+        self._round_trip = RoundTrip()
         self._remote_ufrag = ""
         self._report_at = 0.0
-        self._packets_left = MAX_PACKETS_PER_S
+        self._renew_at = self._acknowledged_at = 0.0
         self._rtcp_left = MAX_RTCP_PER_S
 
     def offer(self, request: PublisherOffer) -> PublisherAnswer:
@@ -154,9 +183,12 @@ class Publisher:
     def _drop(self, track_id: str) -> None:
         line, track = self._lines.pop(track_id)
         for ssrc in self._demux.forget(line.mid):
-            self._inputs.pop(ssrc, None)
-            self.transport.forget_ssrc(ssrc)
+            self._let_go(ssrc)
         track.close()
+
+    def _let_go(self, ssrc: int) -> None:
+        self._inputs.pop(ssrc, None)
+        self.transport.release_ssrc(ssrc)
 
     def restart_ice(self, ufrag: str) -> IceCredentials:
         """Restart ICE by a trickle fragment; the same credentials again change nothing."""
@@ -168,10 +200,6 @@ class Publisher:
     # Packets.
 
     def _on_rtp(self, data: bytes, now: float) -> None:
-        self._packets_left -= 1
-        if self._packets_left < 0:
-            self._board.counters["flood"] += 1
-            return
         packet = parse(data)
         if not isinstance(packet, Packet):
             self._board.counters[packet.value] += 1
@@ -180,16 +208,22 @@ class Publisher:
             seq16 = transport_seq(packet, self._ids.transport_cc)
             if seq16 >= 0:
                 self._arrivals.received(seq16, now)
-                if self._arrivals.full:
+                if self._arrivals.full and now >= self._acknowledged_at + ACKNOWLEDGE_S:
+                    self._acknowledged_at = now
                     self._acknowledge(packet.ssrc)
-        take = self._inputs.get(packet.ssrc)
-        if take is None:
-            take = self._learn(packet, now)
-            if take is None:
+        to = self._inputs.get(packet.ssrc)
+        if to is None:
+            to = self._learn(packet, now)
+            if to is None:
                 return
-        take(packet, now)
+        to.packets_left -= 1
+        to.bytes_left -= len(data)
+        if to.packets_left < 0 or to.bytes_left < 0:
+            self._board.counters["over_budget"] += 1
+        else:
+            to.take(packet, now)
 
-    def _learn(self, packet: Packet, now: float) -> Callable[[Packet, float], None] | None:
+    def _learn(self, packet: Packet, now: float) -> Input | None:
         """Find out where a new SSRC belongs."""
         route = self._demux.learn(packet, now)
         if isinstance(route, Unbound):
@@ -200,12 +234,12 @@ class Publisher:
             self._board.counters["ssrc_unknown_layer"] += 1
             return None
         if route.replaces is not None:
-            self._inputs.pop(route.replaces, None)
+            self._let_go(route.replaces)
         if not route.repair:
             layer.bind(packet.ssrc)
         take = layer.repair if route.repair else layer.receive
-        self._inputs[packet.ssrc] = take
-        return take
+        found = self._inputs[packet.ssrc] = Input(layer.track.kind, take)
+        return found
 
     def _layer(self, route: Route) -> Layer | None:
         for line, track in self._lines.values():
@@ -214,7 +248,7 @@ class Publisher:
         return None
 
     def _on_rtcp(self, data: bytes, now: float) -> None:
-        self._rtcp_left -= 1
+        self._rtcp_left -= cost(data)
         if self._rtcp_left < 0:
             self._board.counters["rtcp_flood"] += 1
             return
@@ -226,6 +260,9 @@ class Publisher:
                 for layer in self._layers():
                     if layer.source is not None and layer.source.ssrc == packet.ssrc:
                         layer.sender_report(packet, now)
+            elif isinstance(packet, Unknown) and packet.kind == XR:
+                self._round_trip.answered(self._board.ssrc, packet.body, now)
+                self.rtt = self._round_trip.rtt_s or self.rtt
 
     def _layers(self) -> list[Layer]:
         return [layer for _, track in self._lines.values() for layer in track.layers]
@@ -242,6 +279,11 @@ class Publisher:
 
     def tick(self, now: float) -> None:
         """Feedback and budgets; call it ten times a second."""
+        if now >= self._renew_at:
+            self._renew_at = now + 1
+            self._rtcp_left = MAX_RTCP_PER_S
+            for each in self._inputs.values():
+                each.renew()
         layers = self._layers()
         for _, track in self._lines.values():
             track.measure(now)
@@ -253,10 +295,10 @@ class Publisher:
         if now < self._report_at:
             return
         self._report_at = now + REPORT_S
-        self._packets_left, self._rtcp_left = MAX_PACKETS_PER_S, MAX_RTCP_PER_S
         reports = [report for layer in layers if (report := layer.report(now)) is not None]
         ssrc = self._board.ssrc
         compound = build_rr(ssrc, reports[:31]) + build_sdes(ssrc, CNAME)
+        compound += self._round_trip.ask(ssrc, now)
         if not self._ids.transport_cc:
             received_bps = sum(layer.state.bps for layer in layers)
             lost = max((report.fraction_lost for report in reports), default=0)
@@ -270,14 +312,26 @@ class Publisher:
             self._drop(track_id)
         self.transport.close()
 
-    def stats(self) -> dict[str, object]:
-        return {
-            "room": self.room,
-            "state": self.transport.state,
-            "srtp": self.transport.srtp_profile,
-            "dropped": dict(self.transport.counters),
-            "tracks": list(self._lines),
-        }
+    @property
+    def measured_rtt(self) -> float | None:
+        """Round trip, seconds, None before it is known."""
+        return self._round_trip.rtt_s
+
+    @property
+    def tracks(self) -> dict[str, PublishedTrack]:
+        """What it sends, by id."""
+        return {track_id: track for track_id, (_, track) in self._lines.items()}
+
+    def stats(self) -> PublisherStats:
+        return PublisherStats(
+            room=self.room,
+            state=self.transport.state,
+            srtp=self.transport.srtp_profile,
+            route=self.transport.route,
+            rtt_s=self.measured_rtt,
+            dropped=dict(self.transport.counters),
+            tracks={track_id: track.stats() for track_id, track in self.tracks.items()},
+        )
 
 
 def credentials(transport: Transport, port: MediaPort) -> IceCredentials:

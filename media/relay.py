@@ -72,6 +72,7 @@ class RelayLink:
         self._streams: dict[int, RelayStream] = {}
         self._inputs: dict[int, Callable[[Packet, float], None]] = {}
         self._wanted: dict[str, list[str]] = {}
+        self._always: frozenset[str] = frozenset()
         self._outputs: dict[str, RelayOutput] = {}
         self._incoming: dict[str, PublishedTrack] = {}
 
@@ -115,10 +116,10 @@ class RelayLink:
             stream = self._streams[ssrc] = RelayStream(ssrc)
         return stream
 
-    def send(self, tracks: dict[str, list[str]], now: float) -> None:
+    def send(self, tracks: dict[str, list[str]], always: list[str], now: float) -> None:
         """Take the whole wish of what goes out."""
         self._board.watch(self, set(tracks), set(self._wanted))
-        self._wanted = tracks
+        self._wanted, self._always = tracks, frozenset(always)
         self._send_wanted(now)
 
     def track_changed(self, track_id: str) -> None:
@@ -137,7 +138,7 @@ class RelayLink:
                 continue  # a third node never carries between two others
             output = self._outputs.get(track_id) or RelayOutput(self, track)
             self._outputs[track_id] = output
-            output.want(rids, now)
+            output.want(rids, now, always=track_id in self._always)
 
     def receive(self, tracks: list[TrackInfo], room_of: dict[str, str]) -> None:
         """Take the whole list of what comes in."""

@@ -78,12 +78,23 @@ class RelayOutput:
         self.track = track
         self._streams: dict[Layer, RelayStream] = {}
         self._repairs = Repairs()
+        self._rids: list[str] = []
+        self._always = False
         track.attach(self)
 
-    def want(self, rids: list[str], now: float) -> None:
-        """Let these layers cross, and no others."""
+    def want(self, rids: list[str], now: float, *, always: bool = False) -> None:
+        """Let these layers cross, and no others.
+
+        Args:
+            always: also while the track is in the background.
+        """
+        self._rids, self._always = rids, always
+        self._follow(now)
+
+    def _follow(self, now: float) -> None:
+        heard = self._always or not self.track.background
         for layer in self.track.layers:
-            wanted = layer.rid in rids
+            wanted = heard and layer.rid in self._rids
             stream = self._streams.get(layer)
             if stream is None:
                 if not wanted:
@@ -156,6 +167,9 @@ class RelayOutput:
     def hold_changed(self) -> None:
         for stream in self._streams.values():
             stream.restart()
+
+    def background_changed(self) -> None:
+        self._follow(0.0)  # sound has no keyframe to ask for
 
     def close(self) -> None:
         for layer, stream in self._streams.items():

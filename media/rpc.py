@@ -5,8 +5,8 @@ Request ``{"id": int, "method": str, "params": map}``; reply ``{"id", "result"}`
 or ``{"id", "error": {"code", "message"}}``; notice from the worker
 ``{"notice": str, "params": map}``. A frame is at most 1 MiB.
 
-The types below are both sides' vocabulary; nothing else of ``media`` is imported
-by the server.
+The types below and those of ``media.statistics`` are both sides' vocabulary; nothing
+else of ``media`` is imported by the server.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ MAX_FRAME_BYTES = 1 << 20
 
 Kind = Literal["audio", "video"]
 PeerState = Literal["connecting", "connected", "failed", "closed"]
+Priority = Literal["screen", "speaker", ""]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +64,17 @@ class WantedTrack:
     Attributes:
         max_width, max_height: the tile in device pixels; 0 means as large as there is.
         group: tracks of one person share it: same msid, so browsers lip-sync them.
+        always: also while the room has many voices and others are louder.
+        priority: which picture goes first on a narrow path: a screen, then that of who is to
+            be seen (stage, floor). Who speaks the worker hears by itself.
     """
 
     track: str
     group: str
     max_width: int = 0
     max_height: int = 0
+    always: bool = False
+    priority: Priority = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,11 +248,15 @@ class RelayOpen:
 
 @dataclass(frozen=True, kw_only=True)
 class RelaySend:
-    """``relay.send``: the whole wish of what goes out on the link: track id to rids. Reply: {}."""
+    """``relay.send``: the whole wish of what goes out on the link: track id to rids. Reply: {}.
+
+    ``always``: those of ``tracks`` that somebody there wants always, see WantedTrack.
+    """
 
     method: ClassVar[str] = "relay.send"
     link: str
     tracks: dict[str, list[str]]
+    always: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,10 +294,17 @@ class RecordingFeed:
 
 @dataclass(frozen=True, kw_only=True)
 class Hello:
-    """``hello``: first request. Reply: WorkerInfo."""
+    """``hello``: first request. Reply: WorkerInfo.
+
+    Attributes:
+        loudest, above: in rooms with more than ``above`` voices only the ``loudest`` so many
+            are passed on; 0: all are.
+    """
 
     method: ClassVar[str] = "hello"
     node: str
+    loudest: int = 6
+    above: int = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,9 +329,21 @@ class Ping:
 
 @dataclass(frozen=True, kw_only=True)
 class Stats:
-    """``stats``: reply is a map of counters and per-track / per-subscriber figures."""
+    """``stats``: the whole worker. Reply: WorkerStats.
+
+    ``detail``: with every peer and track, for tests; what is much does not fit a frame.
+    """
 
     method: ClassVar[str] = "stats"
+    detail: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerStats:
+    """``peer.stats``: those peers in full; unknown ones are left out. Reply: PeersStats."""
+
+    method: ClassVar[str] = "peer.stats"
+    peers: list[str]
 
 
 # Notices, worker to node.

@@ -14,6 +14,7 @@ from media.dtls import Certificate
 from media.framing import RpcError
 from media.rpc import PeerState, SubscriberOffer, WantedTrack
 from media.sdp import OutgoingTrack, SdpError, SubscriberOffers
+from media.statistics import DownlinkStats
 from media.switchboard import Switchboard
 from media.udp import MediaPort
 
@@ -199,5 +200,5 @@ class Subscriber:
         self._wants = {}
         self.link.close()
 
-    def stats(self) -> dict[str, object]:
-        return {"room": self.room, "generation": self.generation, **self.link.stats()}
+    def stats(self) -> DownlinkStats:
+        return self.link.stats(self.room, self.generation)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from media.core.speaker import Speakers
+from media.core.forwarder import Drop
+from media.voices import Crowd, Voices
 
 if TYPE_CHECKING:
     from media.downlink import Downlink
@@ -25,8 +26,44 @@ class Watcher(Protocol):
         """The track appeared or is gone. Must be quick: note it, act later."""
 
 
+class Alarm(Protocol):
+    """Something that will be called."""
+
+    def cancel(self) -> None:
+        """Do not call it."""
+
+
 def _at_once(call: Callable[[], None]) -> None:
     call()
+
+
+def _nothing() -> None:
+    """Nobody beats."""
+
+
+def _never(delay_s: float, call: Callable[[float], None]) -> None:
+    """No clock: what would be called later is not."""
+
+
+T = TypeVar("T")
+
+
+class Waiting(set[T]):
+    """Those to be looked at on the next beat.
+
+    Args:
+        rouse: called when somebody waits and nobody did.
+    """
+
+    def __init__(self, rouse: Callable[[], None]) -> None:
+        super().__init__()
+        self._rouse = rouse
+
+    def add(self, one: T) -> None:
+        """Let it wait."""
+        if not self:
+            self._rouse()
+        super().add(one)
 
 
 class Switchboard:
@@ -37,26 +74,45 @@ class Switchboard:
         attention: layers with packets missing or a keyframe request waiting.
         unsettled: downlinks with something to decide or to send on the next beat.
         counters: drops by reason and other events, of the whole worker.
+        drops: packets that down tracks since closed did not forward, by ``Drop``.
         defer: calls something when all that has arrived by now was read; at once by default.
+        crowd: of rooms that begin from now on.
+        rouse: the next beat shall come soon; nothing by default.
+        later: calls something after so many seconds, with the time; gives None if it does not,
+            as by default.
     """
 
-    def __init__(self, defer: Callable[[Callable[[], None]], None] = _at_once) -> None:
+    def __init__(
+        self,
+        defer: Callable[[Callable[[], None]], None] = _at_once,
+        later: Callable[[float, Callable[[float], None]], Alarm | None] = _never,
+    ) -> None:
         self.defer = defer
+        self.later = later
+        self.rouse: Callable[[], None] = _nothing
         self.ssrc = secrets.randbits(32) | 1
         self.tracks: dict[str, PublishedTrack] = {}
-        self.attention: set[Layer] = set()
-        self.unsettled: set[Downlink] = set()
+        self.attention: Waiting[Layer] = Waiting(self._wake)
+        self.unsettled: Waiting[Downlink] = Waiting(self._wake)
         self.counters: Counter[str] = Counter()
+        self.drops = [0] * len(Drop)
         self._watchers: dict[str, set[Watcher]] = {}
-        self._speakers: dict[str, Speakers] = {}
-        self._voices: Counter[str] = Counter()
+        self.crowd = Crowd()
+        self._voices: dict[str, Voices] = {}
         self._relay_ssrc = secrets.randbits(32) & 0xFFFFFFFE
         self._ssrc = secrets.randbits(31) | 1
+
+    def _wake(self) -> None:
+        self.rouse()
 
     def add(self, track: PublishedTrack) -> None:
         self.tracks[track.id] = track
         if track.kind == "audio":
-            self._voices[track.room] += 1
+            voices = self._voices.get(track.room)
+            if voices is None:
+                voices = self._voices[track.room] = Voices(self.crowd)
+            track.voices = voices
+            voices.add(track)
         self._tell(track.id)
 
     def remove(self, track: PublishedTrack) -> None:
@@ -65,12 +121,8 @@ class Switchboard:
             return
         del self.tracks[track.id]
         self.attention.difference_update(track.layers)
-        if track.kind == "audio":
-            self._voices[track.room] -= 1
-            if track.room in self._speakers:
-                self._speakers[track.room].remove(track.id)
-            if not self._voices[track.room]:
-                del self._voices[track.room]
+        if track.voices is not None:
+            track.voices.remove(track)
         self._tell(track.id)
 
     def watch(self, watcher: Watcher, track_ids: set[str], before: set[str]) -> None:
@@ -88,22 +140,15 @@ class Switchboard:
         for watcher in tuple(self._watchers.get(track_id, ())):
             watcher.track_changed(track_id)
 
-    def voices(self, room: str) -> Speakers:
-        """Give the speaker detector of a room that has audio."""
-        speakers = self._speakers.get(room)
-        if speakers is None:
-            speakers = self._speakers[room] = Speakers()
-        return speakers
-
     def update_speakers(self, now: float) -> list[tuple[str, list[str]]]:
         """Return (room, tracks speaking, loudest first) of the rooms where that changed."""
         changed = []
-        for room, speakers in list(self._speakers.items()):
-            speaking = speakers.update(now)
+        for room, voices in list(self._voices.items()):
+            speaking = voices.update(now)
             if speaking is not None:
                 changed.append((room, speaking))
-            if room not in self._voices:
-                del self._speakers[room]
+            if not voices:
+                del self._voices[room]
         return changed
 
     def new_ssrc(self) -> int:

@@ -12,17 +12,21 @@ import logging
 from typing import Protocol
 
 from media.core.codecs import codec as find_codec
-from media.core.extensions import ExtensionIds, Translation, Wire, audio_level
+from media.core.dependency import Dependencies
+from media.core.extensions import ExtensionIds, Translation, Wire
 from media.core.history import AUDIO_PACKETS, VIDEO_PACKETS, History
 from media.core.layers import LayerState
 from media.core.nack import Losses
 from media.core.packet import Malformed, Packet, unwrap_rtx
+from media.core.parts import Parts
 from media.core.rtcp import Report, SenderReport, build_fir, build_nack, build_pli
 from media.core.run import even_out
 from media.core.source import MAX_DROPOUT, Receipt, Source
 from media.fan import Fan, Sitting
 from media.rpc import Kind, TrackInfo
-from media.switchboard import Switchboard
+from media.statistics import LayerStats, PartStats, TrackStats
+from media.switchboard import Alarm, Switchboard
+from media.voices import Voices
 
 KEYFRAME_INTERVAL_S = 0.5
 """Requests for keyframes of one layer are at least so far apart."""
@@ -30,6 +34,10 @@ ALIVE_S = 1.0
 """A layer that sent something so recently counts as being sent, whatever its rate."""
 MAX_RUN = 64
 """Packets that go on together at most, as many as one drain brings."""
+HOLD_S = 0.001
+"""So long the packets of a frame wait for its end at most, to leave as one run."""
+IMPATIENT_FRAMES = 32
+"""Frames that are not waited for after one whose end did not come in that time."""
 NACKS_PER_PACKET = 256
 """At worst 4 bytes each (RFC 4585 §6.2.1), so the packet stays well below the path's limit."""
 
@@ -78,6 +86,9 @@ class Output(Protocol):
 
     def hold_changed(self) -> None:
         """The track was held or let go."""
+
+    def background_changed(self) -> None:
+        """The voice came among the loudest of its room or is no more."""
 
 
 class Group:
@@ -131,15 +142,21 @@ class Layer:
         self.rid = rid
         self.relay_ssrc = relay_ssrc
         self.state = LayerState(rid=rid, width=0, height=0, bps=0)
+        self.parts = Parts(self.state)
+        self._dependencies = Dependencies()
         self.source: Source | None = None
         self.history = History(VIDEO_PACKETS if track.kind == "video" else AUDIO_PACKETS)
         self.losses: Losses | None = Losses() if track.repairs else None
         self.groups: list[Group] = []
         self._pending: list[Packet] = []
+        self._deferred = False
+        self._alarm: Alarm | None = None
+        self._impatient = 0
         self._newest = -1
         self.heard_at = float("-inf")
         self.keyframes_asked = 0
         self.nacked = 0
+        self.repaired = 0
         self._asked_at = float("-inf")
         self._asking = False
         self._fir_number = 0
@@ -154,6 +171,7 @@ class Layer:
         self._newest = -1
         track = self.track
         self.source = Source(ssrc, track.clock_rate, track.id, self.rid)
+        self._dependencies = Dependencies()
         self.history.clear()
         if self.losses is not None:
             self.losses.clear()
@@ -187,6 +205,8 @@ class Layer:
             track.board.counters["held"] += 1
             return
         if not self.history.add(packet):
+            # Senders also fill the path with what they sent before (RFC 4588): not the layer's rate.
+            source.bytes -= len(packet.data)
             track.board.counters["duplicate"] += 1
             return
         if losses is not None:
@@ -194,21 +214,60 @@ class Layer:
             if len(losses):
                 track.board.attention.add(self)
         track.codec.inspect(packet)
+        if track.kind == "video":
+            self._examine(packet)
+        if track.voices is not None:
+            track.voices.heard(track, packet, now)
+        self._pending.append(packet)
+        if not self._deferred:
+            self._deferred = True
+            track.board.defer(self._drained)
+
+    def _examine(self, packet: Packet) -> None:
+        """Learn of the layers inside, and of sizes."""
+        track = self.track
+        if track.dependency_id:
+            self._dependencies.inspect(packet, track.dependency_id)
+        self.parts.note(packet, layered=track.codec.layered)
         if packet.keyframe:
             self._asking = False
-            size = track.codec.size(packet)
+            size = self._dependencies.size or track.codec.size(packet)
             if size is not None:
                 self.state.width, self.state.height = size
-        if track.level_id:
-            level = audio_level(packet, track.level_id)
-            if level is not None:
-                track.board.voices(track.room).heard(track.id, level[0], now)
-        self._pending.append(packet)
-        if len(self._pending) == 1:
-            track.board.defer(self._forward)
 
-    def _forward(self) -> None:
-        """Hand on what came since the last time."""
+    def _drained(self) -> None:
+        """Hand on what the drain brought, or wait a moment for the rest of its last frame."""
+        self._deferred = False
+        if self._unfinished():
+            if self._alarm is None and self._impatient:
+                self._impatient -= 1
+            elif self._alarm is None:
+                self._alarm = self.track.board.later(HOLD_S, self._give_up)
+            if self._alarm is not None:
+                return
+        self._forward()
+
+    def _unfinished(self) -> bool:
+        """Whether the newest packet waiting is not the last of its frame (RFC 7741 §4.1 and others)."""
+        if self.source is None or not 0 < len(self._pending) < MAX_RUN:
+            return False
+        newest = self._pending[-1]
+        # What comes late fills a gap and is not followed by the rest of its frame.
+        return (
+            self.track.kind == "video" and not newest.marker and newest.seq == self.source.highest
+        )
+
+    def _give_up(self, now: float) -> None:
+        """The rest of the frame did not come at once: a sender that spaces its packets."""
+        self._alarm = None
+        self._impatient = IMPATIENT_FRAMES
+        self._forward(now)
+
+    def _forward(self, now: float | None = None) -> None:
+        """Hand on what came since the last time; ``now`` if not when the last of it came."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
         packets, self._pending = self._pending, []
         source = self.source
         if not packets or source is None:
@@ -224,7 +283,8 @@ class Layer:
                 plain = False
             newest = max(newest, packet.seq)
         self._newest = newest
-        now = packets[-1].arrival
+        if now is None:
+            now = packets[-1].arrival
         for group in tuple(self.groups):
             # ``send`` refuses what is too long; one by one those are counted.
             if group.seated and not (plain and group.fan.send(packets, now)):
@@ -232,7 +292,7 @@ class Layer:
             if group.outputs:
                 self._decide(group, packets, source, now)
         if self._pending:
-            self._forward()
+            self._forward(now)
 
     def _decide(self, group: Group, packets: list[Packet], source: Source, now: float) -> None:
         """Hand packets to the outputs that may not want them all or not as they are."""
@@ -261,6 +321,7 @@ class Layer:
         if isinstance(original, Malformed):
             self.track.board.counters["rtx_padding"] += 1
         else:
+            self.repaired += 1
             self.receive(original, now)
 
     def add(self, output: Output) -> None:
@@ -305,6 +366,7 @@ class Layer:
         self._asked_at = now
         self._asking = False
         self.keyframes_asked += 1
+        self.track.board.counters["keyframes_asked"] += 1
         sender, ssrc = self.track.board.ssrc, self.source.ssrc
         if self.track.keyframe_by_fir:
             self._fir_number = (self._fir_number + 1) & 0xFF
@@ -322,6 +384,7 @@ class Layer:
         if len(losses):
             due = losses.due(now, self.track.upstream.rtt)
             self.nacked += len(due)
+            self.track.board.counters["nacked"] += len(due)
             for first in range(0, len(due), NACKS_PER_PACKET):
                 some = due[first : first + NACKS_PER_PACKET]
                 nack = build_nack(self.track.board.ssrc, self.source.ssrc, some)
@@ -351,6 +414,28 @@ class Layer:
         elif not bps:
             bps = 1
         self.state.bps = bps
+        if self.track.kind == "video" and self.parts.measure():
+            self.track.reckon()
+
+    def stats(self) -> LayerStats:
+        source, state = self.source, self.state
+        return LayerStats(
+            bps=state.bps,
+            width=state.width,
+            height=state.height,
+            packets=source.packets if source else 0,
+            bytes=source.bytes if source else 0,
+            lost=source.expected - source.packets if source else 0,
+            repaired=self.repaired,
+            missing=len(self.losses) if self.losses is not None else 0,
+            jitter_s=source.jitter / self.track.clock_rate if source else 0.0,
+            nacked=self.nacked,
+            keyframes_asked=self.keyframes_asked,
+            parts=[
+                PartStats(spatial=part.spatial, temporal=part.temporal, bps=part.bps)
+                for part in self.parts.states[:-1]
+            ],
+        )
 
 
 class PublishedTrack:
@@ -361,9 +446,14 @@ class PublishedTrack:
 
     Attributes:
         layers: lowest first.
+        choices: what a receiver can be sent, lowest first: a layer and how much of it.
+        states: of the choices.
+        dependency_id: header extension with dependency descriptors, 0 without.
         outputs: everybody attached, whether they get packets now or not.
         ssrc: odd; who sends the track on uses it wherever it was not used before.
         held: nothing is forwarded or kept.
+        background: not among its room's loudest voices; only who wants it always gets it.
+        voices: of its room, None for a picture.
         repairs: the origin answers NACK.
         payload_type: as the origin numbers the codec.
         level_id: header extension with audio levels, 0 without.
@@ -394,12 +484,23 @@ class PublishedTrack:
         self.repairs = repairs
         self.keyframe_by_fir = keyframe_by_fir
         self.held = False
+        self.background = False
+        self.voices: Voices | None = None
         self.outputs: set[Output] = set()
         self.layers = [Layer(self, layer.rid, layer.ssrc) for layer in info.layers]
-        self.states = [layer.state for layer in self.layers]
+        self.reckon()
         self._translations: dict[ExtensionIds, Translation] = {}
+        self._take_ids(source_ids)
+
+    def _take_ids(self, source_ids: ExtensionIds) -> None:
         self.source_ids = source_ids
         self.level_id = source_ids.audio_level if self.kind == "audio" else 0
+        self.dependency_id = source_ids.dependency if self.codec.layered else 0
+
+    def reckon(self) -> None:
+        """Layers were found, or are no more."""
+        self.choices = [(layer, state) for layer in self.layers for state in layer.parts.states]
+        self.states = [state for _, state in self.choices]
 
     def layer(self, rid: str) -> Layer | None:
         """Find a layer by rid."""
@@ -420,8 +521,7 @@ class PublishedTrack:
         self.payload_type = payload_type
         if source_ids == self.source_ids:
             return
-        self.source_ids = source_ids
-        self.level_id = source_ids.audio_level if self.kind == "audio" else 0
+        self._take_ids(source_ids)
         self._translations.clear()
         for layer in self.layers:
             for group in layer.groups:
@@ -459,6 +559,14 @@ class PublishedTrack:
         for output in tuple(self.outputs):
             output.hold_changed()
 
+    def set_background(self, background: bool) -> None:
+        """Say whether the room listens to others now."""
+        if background == self.background:
+            return
+        self.background = background
+        for output in tuple(self.outputs):
+            output.background_changed()
+
     def measure(self, now: float) -> None:
         """Bring the layers' rates up to date; call it every tick."""
         for layer in self.layers:
@@ -470,23 +578,13 @@ class PublishedTrack:
         for output in tuple(self.outputs):
             self.detach(output)
 
-    def stats(self) -> dict[str, object]:
-        return {
-            "room": self.room,
-            "codec": self.info.codec,
-            "held": self.held,
-            "outputs": len(self.outputs),
-            "layers": {
-                layer.rid: {
-                    "bps": layer.state.bps,
-                    "width": layer.state.width,
-                    "height": layer.state.height,
-                    "packets": layer.source.packets if layer.source else 0,
-                    "bytes": layer.source.bytes if layer.source else 0,
-                    "missing": len(layer.losses) if layer.losses is not None else 0,
-                    "nacked": layer.nacked,
-                    "keyframes_asked": layer.keyframes_asked,
-                }
-                for layer in self.layers
-            },
-        }
+    def stats(self) -> TrackStats:
+        return TrackStats(
+            room=self.room,
+            kind=self.kind,
+            codec=self.info.codec,
+            held=self.held,
+            background=self.background,
+            outputs=len(self.outputs),
+            layers={layer.rid: layer.stats() for layer in self.layers},
+        )

@@ -15,9 +15,12 @@ from media.ice import IceLite
 from media.parameters import DtlsRole, Fingerprint, IceCredentials, TransportParameters
 from media.rpc import PeerState
 from media.srtp import SrtpKeys, SrtpSession, is_rtcp
+from media.statistics import Route
 from media.udp import Address, Buffer, MediaPort, Path
 
 RTP_FIRST = range(128, 192)
+MAX_PACKETS_PER_S = 5_000
+"""Of one peer, of which all may come at once; further ones are not even decrypted."""
 
 
 class IceAgent(Protocol):
@@ -70,11 +73,24 @@ class Transport:
         self._dtls: DtlsSession | None = None
         self._srtp: SrtpSession | None = None
         self._early: bytes | None = None
+        self._packets_left = MAX_PACKETS_PER_S
+        self._packets_until = 0.0
         self._ice: IceAgent = self._open_ice()
 
     @property
     def local_parameters(self) -> TransportParameters:
         return TransportParameters(self._ice.local, (self._certificate.fingerprint,))
+
+    @property
+    def route(self) -> Route | None:
+        """How the peer is reached now, None before its first check."""
+        path = self._ice.path
+        if path is None:
+            return None
+        return Route(
+            protocol="udp" if isinstance(path, DatagramPath) else "tcp",
+            family="IPv6" if ":" in path.address[0] else "IPv4",
+        )
 
     def connect(self, remote: TransportParameters, role: DtlsRole) -> None:
         """Takes the peer's description and our DTLS role. Repeating it (renegotiation) changes
@@ -126,9 +142,14 @@ class Transport:
         return size > 0
 
     def forget_ssrc(self, ssrc: int) -> None:
-        """An SSRC, theirs or ours, that will not be used again."""
+        """An SSRC of ours that will not be used again."""
         if self._srtp is not None:
             self._srtp.forget(ssrc)
+
+    def release_ssrc(self, ssrc: int) -> None:
+        """An SSRC of theirs that nobody listens to now; it may come back."""
+        if self._srtp is not None:
+            self._srtp.release(ssrc)
 
     def close(self, reason: str = "") -> None:
         """Says goodbye to the peer and lets go of the port. Closing twice is fine."""
@@ -171,13 +192,22 @@ class Transport:
             srtp = self._srtp
             if srtp is None:
                 self.counters["early"] += 1
+                return
+            if now >= self._packets_until:
+                self._packets_until = now + 1
+                self._packets_left = MAX_PACKETS_PER_S
+            # Only what is the peer's own counts: no forger can use its budget up.
+            if self._packets_left <= 0:
+                self.counters["flood"] += 1
             elif is_rtcp(datagram):
                 packet = srtp.unprotect_rtcp(datagram)
                 if packet is not None:
+                    self._packets_left -= 1
                     self._on_rtcp(packet, now)
             else:
                 packet = srtp.unprotect(datagram)
                 if packet is not None:
+                    self._packets_left -= 1
                     self._on_rtp(packet, now)
         elif not is_dtls(first):
             self.counters["unknown_kind"] += 1
@@ -191,7 +221,7 @@ class Transport:
             self._ice.path.send(datagram)
 
     def _on_keys(self, keys: SrtpKeys) -> None:
-        self._srtp = SrtpSession(keys, self.counters)
+        self._srtp = SrtpSession(keys, self.counters, sealer=self._port.sealer)
         self.srtp_profile = self._srtp.profile
         self._report("connected", "")
 

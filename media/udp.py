@@ -21,6 +21,7 @@ from media.burst import Burst
 from media.burst import Path as DatagramPath
 from media.inlet import Inlet
 from media.path import Address, Buffer, Path
+from media.srtp import Sealer
 from media.tcp import Streams, candidate, is_stream, listener
 from media.writer import Writer
 
@@ -164,6 +165,11 @@ class MediaPort:
         volley = self._bursts[self._sockets[0].family].volley
         return f"{volley.way}/{volley.writer.name}"
 
+    @property
+    def sealer(self) -> Sealer | None:
+        """What encrypts for new connections in libsrtp's place."""
+        return self._bursts[self._sockets[0].family].volley.writer.sealer
+
     def write_with(self, writer: Writer) -> None:
         """Another writer of runs from now on."""
         for burst in self._bursts.values():
@@ -176,6 +182,16 @@ class MediaPort:
             self._deferred.append(call)
         else:
             call()
+
+    def later(self, delay_s: float, call: Callable[[float], None]) -> asyncio.TimerHandle:
+        """Calls after so long, with ``loop.time()``; a fault is counted as one in a drain."""
+        return self._loop.call_later(delay_s, self._on_time, call)
+
+    def _on_time(self, call: Callable[[float], None]) -> None:
+        try:
+            call(self._loop.time())
+        except Exception:
+            self._complain()
 
     def close(self) -> None:
         """Sends what is waiting and lets go of the sockets. Closing twice is fine."""

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Literal, TypeVar
 
-from media import rpc
-from media.downlink import BEAT_S, Downlink
+from media import census, rpc
+from media.beat import Beat
+from media.downlink import Downlink
 from media.dtls import Certificate
 from media.feed import Feed
 from media.framing import Notice, Request, RpcError
@@ -22,17 +24,16 @@ from media.player import Player
 from media.publisher import Publisher
 from media.relay import RelayLink
 from media.rpc import PeerState
+from media.statistics import DownlinkStats, PeersStats, PublisherStats, WorkerStats
 from media.subscriber import Subscriber
 from media.switchboard import Switchboard
 from media.udp import MediaPort
+from media.voices import Crowd
 
-BEATS_PER_TICK = 5
 OFFERS_SLICE_S = 0.004
 """So long at a time offers are made on our own account; then packets have their turn."""
-DETAILED_PEERS = 400
-"""With more than these, statistics say of each peer only its state, to fit a frame."""
 
-Peer = Publisher | Subscriber | Player
+Peer = census.Peer
 _P = TypeVar("_P", Subscriber, Player)
 
 _log = logging.getLogger(__name__)
@@ -50,17 +51,21 @@ class Worker:
         self._notify = notify
         self._loop = asyncio.get_running_loop()
         self._certificate = Certificate.generate()
-        self._board = Switchboard(port.after_drain)
+        self._board = Switchboard(port.after_drain, port.later)
         self._peers: dict[str, Peer] = {}
         self._links: dict[str, RelayLink] = {}
         self._feeds: dict[str, Feed] = {}
         self._changed: dict[str, Subscriber] = {}
         self._renewal: asyncio.Handle | None = None
-        self._beats = 0
+        self._census = census.Census()
         self._closed = False
         self._started_at = self._loop.time()
-        self._late_s = 0.0
-        self._timer = self._loop.call_later(BEAT_S, self._beat)
+        self._beat = Beat(
+            self._loop,
+            self._board,
+            tick=self._tick,
+            broken=lambda link: self._give_up(self._name_of(link)),
+        )
 
     def handle(self, request: Request) -> object:
         """Do what the node asks.
@@ -71,6 +76,7 @@ class Worker:
         now = self._loop.time()
         match request:
             case rpc.Hello():
+                self._board.crowd = Crowd(request.loudest, request.above)
                 return rpc.WorkerInfo(
                     pid=os.getpid(),
                     port=self._port.port,
@@ -102,7 +108,7 @@ class Worker:
             case rpc.RelayOpen():
                 self._open_link(request, now)
             case rpc.RelaySend():
-                self._link(request.link).send(request.tracks, now)
+                self._link(request.link).send(request.tracks, request.always, now)
             case rpc.RelayReceive():
                 self._link(request.link).receive(request.tracks, request.room_of)
             case rpc.RelayClose():
@@ -112,7 +118,9 @@ class Worker:
             case rpc.RecordingFeed():
                 self._feed(request)
             case rpc.Stats():
-                return self._stats()
+                return self._stats(detail=request.detail)
+            case rpc.PeerStats():
+                return self._stats_of(request.peers)
         return {}
 
     # Peers.
@@ -278,29 +286,6 @@ class Worker:
 
     # Time.
 
-    def _beat(self) -> None:
-        now = self._loop.time()
-        self._late_s = max(self._late_s, now - self._timer.when())
-        self._timer = self._loop.call_later(BEAT_S, self._beat)
-        attention = self._board.attention
-        for layer in tuple(attention):
-            try:
-                if layer.attend(now):
-                    continue
-            except Exception:
-                _log.exception("a layer of %s cannot be looked after", layer.track.id)
-            attention.discard(layer)
-        for link in tuple(self._board.unsettled):
-            try:
-                if link.attend(now):
-                    continue
-            except Exception:
-                self._give_up(self._name_of(link))
-            self._board.unsettled.discard(link)
-        self._beats += 1
-        if self._beats % BEATS_PER_TICK == 0:
-            self._tick(now)
-
     def _name_of(self, link: Downlink) -> str:
         return next(
             name
@@ -331,31 +316,54 @@ class Worker:
                 self._feeds.pop(name).close()
         for room, tracks in self._board.update_speakers(now):
             self._notify(rpc.SpeakersNotice(room=room, tracks=tracks))
+        self._census.tick(self._peers, now)
 
-    def _stats(self) -> dict[str, object]:
-        late_s, self._late_s = self._late_s, 0.0
-        brief = len(self._peers) > DETAILED_PEERS
-        peers: dict[str, dict[str, object]] = {"publishers": {}, "subscribers": {}, "players": {}}
-        for name, peer in self._peers.items():
-            transport = peer.transport if isinstance(peer, Publisher) else peer.link.transport
-            of_kind = peers[type(peer).__name__.lower() + "s"]
-            of_kind[name] = {"state": transport.state} if brief else peer.stats()
-        return {
-            "uptime_s": self._loop.time() - self._started_at,
-            "late_s": late_s,
-            "way": self._port.way,
-            "port": dict(self._port.counters),
-            "worker": dict(self._board.counters),
-            "tracks": {track.id: track.stats() for track in self._board.tracks.values()},
-            "links": {name: link.stats() for name, link in self._links.items()},
-            "recordings": {name: feed.stats() for name, feed in self._feeds.items()},
-            **peers,
-        }
+    def _stats(self, *, detail: bool) -> WorkerStats:
+        late_s, self._beat.late_s = self._beat.late_s, 0.0
+        board = self._board
+        published, layers = census.published(board.tracks.values())
+        down, drops = census.on_their_way(self._peers.values(), board)
+        stats = WorkerStats(
+            uptime_s=self._loop.time() - self._started_at,
+            late_s=late_s,
+            way=self._port.way,
+            port=dict(self._port.counters),
+            worker=dict(board.counters),
+            peers=census.peers_by_state(self._peers.values()),
+            published=published,
+            layers=layers,
+            down=down,
+            drops=drops,
+            quality=self._census.quality,
+            links={name: link.stats() for name, link in self._links.items()},
+            recordings={name: feed.stats() for name, feed in self._feeds.items()},
+        )
+        if not detail:
+            return stats
+        players = {name for name, peer in self._peers.items() if isinstance(peer, Player)}
+        each = self._stats_of(self._peers)
+        return replace(
+            stats,
+            publishers=each.publishers,
+            subscribers={n: d for n, d in each.downlinks.items() if n not in players},
+            players={n: d for n, d in each.downlinks.items() if n in players},
+            tracks={track.id: track.stats() for track in board.tracks.values()},
+        )
+
+    def _stats_of(self, names: Iterable[str]) -> PeersStats:
+        found = PeersStats()
+        for name in names:
+            match self._peers[name].stats() if name in self._peers else None:
+                case PublisherStats() as publisher:
+                    found.publishers[name] = publisher
+                case DownlinkStats() as downlink:
+                    found.downlinks[name] = downlink
+        return found
 
     def close(self) -> None:
         """Say goodbye to every peer and let go of everything but the port."""
         self._closed = True
-        self._timer.cancel()
+        self._beat.close()
         if self._renewal is not None:
             self._renewal.cancel()
         for name in tuple(self._peers):

@@ -11,7 +11,7 @@ from array import array
 from typing import TYPE_CHECKING, Any, Protocol
 
 from media.core.run import MAX_SEGMENTS, Layout, Numbers, Run
-from media.srtp import Memory, SrtpSession, memmove, new_size, srtp_protect
+from media.srtp import Memory, Sealer, SrtpSession, memmove, new_size
 
 if TYPE_CHECKING:
     from media.burst import Path
@@ -21,7 +21,7 @@ ARENA_BYTES = 512 << 10
 """Small enough to stay in a processor's second cache between writing and sending."""
 MAX_PACKET_BYTES = 1536
 IMAGE_BYTES = MAX_SEGMENTS * MAX_PACKET_BYTES
-RECEIVER = struct.Struct("=QIIHHBBH")
+RECEIVER = struct.Struct("=QQIIHHBBH")
 """``struct receiver`` of native.c."""
 
 _put_u16 = struct.Struct("!H").pack_into
@@ -35,16 +35,18 @@ class Seat:
         packed: all but the path, for ``media.native``.
     """
 
-    __slots__ = ("context", "numbers", "packed", "path", "srtp", "transport_seq")
+    __slots__ = ("context", "numbers", "packed", "path", "protect", "srtp", "transport_seq")
 
     def __init__(self, path: Path, srtp: SrtpSession, numbers: Numbers) -> None:
         self.path = path
         self.srtp = srtp
         self.context = srtp.context
+        self.protect = srtp.protect_with
         self.numbers = numbers
         self.transport_seq = 0
         self.packed = RECEIVER.pack(
             srtp.address,
+            srtp.protect_address,
             numbers.ssrc,
             numbers.ts & 0xFFFFFFFF,
             numbers.seq & 0xFFFF,
@@ -99,9 +101,11 @@ class Writer(Protocol):
 
     Attributes:
         name: for logs and figures.
+        sealer: encrypts for new connections instead of libsrtp, if it is there.
     """
 
     name: str
+    sealer: Sealer | None
 
     def write(
         self, arena: Memory, run: Run, layout: Layout, row: Row, first: int, last: int
@@ -117,9 +121,10 @@ class PlainWriter:
     """Owner: the process. Keeps nothing from one call to the next."""
 
     name = "python"
+    sealer: Sealer | None = None
 
-    def __init__(self, protect: Any = srtp_protect) -> None:
-        self._protect = protect
+    def __init__(self, *, protects: bool = True) -> None:
+        self._protects = protects
         self._image = Memory(IMAGE_BYTES)
         self._size = new_size()
 
@@ -127,7 +132,7 @@ class PlainWriter:
         self, arena: Memory, run: Run, layout: Layout, row: Row, first: int, last: int
     ) -> list[int]:
         image, view = self._image.pointer, self._image.view
-        size, protect = self._size, self._protect
+        size = self._size
         total, stride = layout.total_bytes, stride_of(layout)
         steps = list(zip(run.sizes, layout.offsets, strict=True))
         run.copy(view, layout)
@@ -141,8 +146,8 @@ class PlainWriter:
             memmove(slot, image, total)
             if run.numbered:
                 _put_transport_seqs(arena.view, at, run, layout, seat.transport_seq)
-            context = seat.context
-            for plain, offset in steps:
+            context, protect = seat.context, seat.protect
+            for plain, offset in steps if self._protects else ():
                 size[0] = plain
                 if protect(context, slot + offset, size):
                     faulty.append(i)

@@ -208,6 +208,13 @@ class MediaRestart:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MediaStats:
+    """Ask how one is connected, as the server sees it. Result: {"connection": ConnectionStats}."""
+
+    name: ClassVar[str] = "media.stats"
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecordingStart:
     """Moderator: record the room from now on. Error ``conflict`` while one runs."""
 
@@ -249,6 +256,7 @@ Command = (
     | MediaView
     | MediaAnswer
     | MediaRestart
+    | MediaStats
     | RecordingStart
     | RecordingStop
     | RecordingConsent
@@ -275,6 +283,7 @@ COMMANDS: dict[str, type[Command]] = {
         MediaView,
         MediaAnswer,
         MediaRestart,
+        MediaStats,
         RecordingStart,
         RecordingStop,
         RecordingConsent,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from rooms.commands import MediaAnswer, MediaPublish, MediaRestart, MediaView
+from rooms.commands import MediaAnswer, MediaPublish, MediaRestart, MediaStats, MediaView
 from rooms.events import Event
 from rooms.ids import Identity, RoomId, SessionId, TrackId
 from rooms.live import Live, Message, Recording, RecordingScope, Room
@@ -128,6 +128,7 @@ class MediaCommands(TrackHolder, Protocol[S]):
     async def view(self, session: S, command: MediaView) -> dict[str, object]: ...
     async def answer(self, session: S, command: MediaAnswer) -> dict[str, object]: ...
     async def restart(self, session: S, command: MediaRestart) -> dict[str, object]: ...
+    async def stats(self, session: S, command: MediaStats) -> dict[str, object]: ...
 
 
 Clock = Callable[[], int]

@@ -59,21 +59,29 @@ async def serve(settings: Settings, nursery: Nursery) -> None:
     Raises:
         StartError: it cannot start.
     """
+    node = settings.node
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
+    starting = asyncio.current_task()
 
     def stop(number: signal.Signals) -> None:
         if stopping.is_set():
             os._exit(128 + number)  # the kernel ends Valkey and the media worker with us
         stopping.set()
+        if starting is not None:
+            starting.cancel()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
-    async with running(settings, nursery) as app:
-        node, url = app[keys.SETTINGS].node, app[keys.SETTINGS].public_url
-        log.info("open", node=node, url=url)
-        await stopping.wait()
-        log.info("stopping", node=node)
+    try:
+        async with running(settings, nursery) as app:
+            starting = None
+            log.info("open", node=node, url=app[keys.SETTINGS].public_url)
+            await stopping.wait()
+            log.info("stopping", node=node)
+    except asyncio.CancelledError:
+        if starting is None or starting.uncancel() > 0:
+            raise
     log.info("stopped", node=node)
 
 

@@ -142,11 +142,7 @@ def _serve(parsed: argparse.Namespace) -> int:
         return 0
     import asyncio
 
-    from server import logs
-
-    settings = config.load(os.environ)
-    logs.configure(settings)
-    return asyncio.run(_node(settings))
+    return asyncio.run(_node(config.load(os.environ)))
 
 
 async def _node(settings: config.Settings) -> int:
@@ -157,6 +153,9 @@ async def _node(settings: config.Settings) -> int:
     try:
         await nursery.begin()
         gc.disable()
+        from server import logs
+
+        logs.configure(settings)
         from server.app import StartError, serve
 
         gc.freeze()  # what has been imported stays: no collection need look at it, now or later

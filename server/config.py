@@ -20,8 +20,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import ifaddr
-
 from rooms.ids import NodeId
 
 PREFIX = "YUNHAI_"
@@ -46,6 +44,7 @@ class Settings:
         redis_url: None means the node runs a Valkey of its own.
         origins: web origins whose pages may act here; the public URL's is among them.
         media_tcp: media is taken by TCP too, on the same port number.
+        voices, voices_above: how many are passed on in rooms with more than so many; 0: all.
         media_addresses: IP addresses written into ICE candidates.
         recording_days: 0 keeps recordings for ever.
         proxies: reverse proxies in front, each of which appends to X-Forwarded-For.
@@ -66,6 +65,8 @@ class Settings:
     media_port: int
     media_workers: int
     media_tcp: bool
+    voices: int
+    voices_above: int
     media_addresses: tuple[str, ...]
     native: bool
     recording_days: int
@@ -227,6 +228,8 @@ def _media_addresses(values: dict[str, Any]) -> tuple[str, ...]:
 
 def own_addresses() -> tuple[str, ...]:
     """List this machine's addresses that others may reach, else its loopback address."""
+    import ifaddr  # starts a program to find libc: not for those who give their addresses
+
     found = [
         ipaddress.ip_address(ip.ip if isinstance(ip.ip, str) else ip.ip[0])
         for adapter in ifaddr.get_adapters()
@@ -266,6 +269,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("media_workers", "number", "one for each core", "Most media workers this node runs, each on a port of its own and at most one core. They start when rooms need them.", _between(1, 64), _cores),
     Setting("media_tcp", "0 or 1", "1", "Whether networks that block UDP may send and receive media by TCP, on the same port number.", _switch, lambda _: True),
     Setting("media_addresses", "addresses", "this machine's", "IP addresses, separated by commas, that browsers send media to; the public one behind NAT.", _many(_address), _media_addresses),
+    Setting("voices", "number", "6", "How many voices are passed on in rooms with many open microphones: the loudest, besides the stage, who has the floor and the sound of screens. 0 passes all on.", _between(0, 64), lambda _: 6),
+    Setting("voices_above", "number", "8", "Rooms with more open microphones than this pass on only the loudest.", _between(1, 1000), lambda _: 8),
     Setting("native", "0 or 1", "1", "1 compiles a small part of the media worker where a C compiler is (kept in the data folder); 0 leaves all to Python.", _switch, lambda _: True),
     Setting("recording_days", "number", "0: for ever", "How many days a recording is kept after its end; then its node deletes it, files and all.", _between(0, 36500), lambda _: 0),
     Setting("turn_urls", "URLs", "none", "STUN and TURN servers, separated by commas, for networks that block UDP: turn:host:3478?transport=tcp.", _many(_turn_url), lambda _: ()),

@@ -11,6 +11,7 @@ from pathlib import Path
 MAX_PATH_BYTES = 100
 """sun_path has 108 bytes on Linux and 104 on macOS, ending included."""
 LONGEST_NAME_BYTES = 24
+VALKEY_SOCKET = "valkey.sock"
 
 
 def socket_folder(data_dir: Path) -> Path:

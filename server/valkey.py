@@ -21,7 +21,7 @@ from pathlib import Path
 
 import structlog
 
-from server.sockets import socket_folder
+from server.sockets import VALKEY_SOCKET, socket_folder
 
 START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 5.0
@@ -76,7 +76,7 @@ class EmbeddedValkey:
                 f"no folder for Valkey's socket: {error}; set YUNHAI_DATA_DIR"
             ) from None
         with _only_node_in(folder):
-            valkey = cls(folder / "valkey.sock")
+            valkey = cls(folder / VALKEY_SOCKET)
             await valkey._launch()
             keeper = asyncio.create_task(valkey._keep(), name="valkey")
             try:

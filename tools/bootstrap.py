@@ -93,7 +93,8 @@ def python_environment(dev: bool) -> None:
         shutil.rmtree(VENV)
         stamp = {}
     # An environment with the tools keeps them: `make run` after `make test` takes nothing away.
-    lock = "requirements-dev.lock" if dev or stamp.get("dev") else "requirements.lock"
+    has_tools = stamp.get("dev") if stamp else (VENV / "bin" / "pytest").exists()
+    lock = "requirements-dev.lock" if dev or has_tools else "requirements.lock"
     wanted = {"root": str(ROOT), "dev": "dev" in lock, "lock": _hash_of(ROOT / lock)}
     if stamp == wanted and PYTHON.exists():
         return

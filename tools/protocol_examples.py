@@ -10,6 +10,7 @@ from typing import Any
 
 from rooms.live import Envelope, Message, Role, RoomKind, Snapshot, Track
 from rooms.permissions import rights
+from server.signalling.connections import ConnectionStats
 
 JSON = dict[str, Any]
 
@@ -65,6 +66,82 @@ _RECORDING: JSON = {
 }
 _POSTED: JSON = {"epoch": _EPOCH, "seq": 318, "name": "chat.posted", "data": {"message": _MESSAGE}}
 
+_CONNECTION: JSON = {
+    "session": _SESSION,
+    "identity": _LI,
+    "kind": "socket",
+    "node": "gz",
+    "at_ms": 1795190531000,
+    "workers": [0],
+    "publisher": {
+        "room": "night-of-poetry",
+        "state": "connected",
+        "srtp": "SRTP_AEAD_AES_128_GCM",
+        "route": {"protocol": "udp", "family": "IPv4"},
+        "rtt_s": 0.041,
+        "dropped": {},
+        "tracks": {
+            _TRACK: {
+                "room": "night-of-poetry",
+                "kind": "audio",
+                "codec": "opus",
+                "held": False,
+                "background": False,
+                "outputs": 12,
+                "layers": {
+                    "": {
+                        "bps": 31_000,
+                        "width": 0,
+                        "height": 0,
+                        "packets": 5_120,
+                        "bytes": 480_000,
+                        "lost": 2,
+                        "repaired": 9,
+                        "missing": 0,
+                        "jitter_s": 0.004,
+                        "nacked": 11,
+                        "keyframes_asked": 0,
+                        "parts": [],
+                    }
+                },
+            }
+        },
+    },
+    "subscriber": {
+        "room": "night-of-poetry",
+        "state": "connected",
+        "generation": 3,
+        "route": {"protocol": "udp", "family": "IPv4"},
+        "rtt_s": 0.043,
+        "estimate_bps": 1_850_000,
+        "paused": [],
+        "dropped": {},
+        "tracks": [
+            {
+                "track": _TRACK,
+                "mid": "2",
+                "kind": "video",
+                "codec": "VP8",
+                "asked": "h",
+                "spatial": 7,
+                "temporal": 1,
+                "sent": "h",
+                "fitting": "f",
+                "reason": "",
+                "bps": 480_000,
+                "packets": 9_300,
+                "octets": 8_100_000,
+                "repaired": 14,
+                "nacked": 15,
+                "lost": 1,
+                "loss": 0.0,
+                "jitter_s": 0.006,
+                "drops": {"waiting_keyframe": 21},
+            }
+        ],
+    },
+}
+
 COMMANDS: dict[str, JSON] = {
     "room.join": {"room": "guangzhou-hall", "protocol": 1, "resume": None},
     "room.leave": {},
@@ -90,6 +167,7 @@ COMMANDS: dict[str, JSON] = {
     "media.view": {"audio": True, "tiles": [{"track": _TRACK, "width": 1280, "height": 720}]},
     "media.answer": {"generation": 3, "sdp": _OFFER},
     "media.restart": {"anew": False},
+    "media.stats": {},
     "recording.start": {"scope": "program"},
     "recording.stop": {},
     "recording.consent": {"given": True},
@@ -134,6 +212,7 @@ RESULTS: dict[str, tuple[Any, JSON]] = {
         dict[str, str | list[Track]],
         {"sdp": _OFFER, "tracks": [_PUBLISHED]},
     ),
+    "media.stats": (dict[str, ConnectionStats], {"connection": _CONNECTION}),
 }
 """The type and an example of each result that is not the empty map."""
 

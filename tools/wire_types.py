@@ -12,7 +12,9 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
 
+from media import statistics
 from rooms import commands, errors, events, ids, live, permissions, signals
+from server.signalling.connections import ConnectionStats
 
 HEAD = """\
 // The wire contract, as rooms/*.py declares it.
@@ -33,6 +35,8 @@ def typescript() -> str:
     ):
         parts.append(f"// {title}")
         parts.extend(_interface(cls) for cls in wire_classes(module))
+    parts.append("// What media.stats answers")
+    parts.extend(_interface(cls) for cls in STATISTICS)
     parts.append(_name_map("Commands", commands.COMMANDS))
     parts.append(_name_map("Events", events.EVENTS))
     parts.append(_name_map("Signals", signals.SIGNALS))
@@ -47,6 +51,18 @@ export type CommandName = keyof Commands;
 export type RoomEvent = { [N in keyof Events]: { name: N; data: Events[N] } }[keyof Events];
 export type Signal = { [N in keyof Signals]: { name: N; data: Signals[N] } }[keyof Signals];
 """
+
+
+STATISTICS = (
+    statistics.Route,
+    statistics.PartStats,
+    statistics.LayerStats,
+    statistics.TrackStats,
+    statistics.PublisherStats,
+    statistics.DownStats,
+    statistics.DownlinkStats,
+    ConnectionStats,
+)
 
 
 def wire_classes(module: types.ModuleType) -> list[type]:

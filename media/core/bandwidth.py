@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 
 from media.core.delay import DelayTrend, Usage
+from media.core.probe import USEFUL, Padding, Prober
 from media.core.twcc import Acknowledged, Sample
 
 BETA = 0.85  # of the acknowledged rate after overuse (draft §5.5)
@@ -26,47 +27,6 @@ LOSS_LOW, LOSS_HIGH = 0.02, 0.10  # draft §6
 LOSS_WINDOW_PACKETS = 20  # libwebrtc's kLimitNumPackets
 DECREASE_INTERVAL = 0.3  # libwebrtc's kBweDecreaseInterval, plus a round trip
 
-PROBE_DURATION = 0.05  # at least 15 ms and 5 packets (libwebrtc); longer is surer
-PROBE_TRUST = 0.95  # of what arrives when less arrives than was sent (kTargetUtilizationFraction)
-PROBE_PACKETS = 5
-PROBE_BACKOFF = (2.0, 60.0)  # seconds after a probe that found nothing, doubling
-
-
-class _Probe:
-    """A burst in flight. ``id`` goes with its packets; sums leave out the first packet."""
-
-    __slots__ = ("arrived", "bytes", "first", "id", "packets", "sent", "target_bps", "until")
-
-    def __init__(self, number: int, target_bps: int, until: float) -> None:
-        self.id = number
-        self.target_bps = target_bps
-        self.until = until
-        self.first: Sample | None = None
-        self.sent = 0.0
-        self.arrived = 0.0
-        self.bytes = 0
-        self.packets = 0
-
-    def add(self, sample: Sample) -> None:
-        if self.first is None:
-            self.first = sample
-        else:
-            self.bytes += sample.size_bytes
-        self.packets += 1
-        self.sent = max(self.sent, sample.sent)
-        self.arrived = max(self.arrived, sample.arrived)
-
-    def result_bps(self) -> int:
-        """Rate shown to arrive; 0 when too little came to say."""
-        if self.first is None or self.packets < PROBE_PACKETS:
-            return 0
-        # A queue or clock too coarse to see: no faster than 1 ms for the whole.
-        sending = self.bytes * 8 / max(self.sent - self.first.sent, 0.001)
-        arriving = self.bytes * 8 / max(self.arrived - self.first.arrived, 0.001)
-        if arriving < 0.9 * sending:
-            return int(min(PROBE_TRUST * arriving, self.target_bps))
-        return int(min(sending, arriving, self.target_bps))
-
 
 class SendEstimate:
     """What may be sent to one subscriber. Owner: the subscriber.
@@ -78,7 +38,6 @@ class SendEstimate:
     __slots__ = (
         "_acked",
         "_acked_bytes",
-        "_backoff",
         "_bps",
         "_cap_bps",
         "_decreased_at",
@@ -87,9 +46,7 @@ class SendEstimate:
         "_loss",
         "_loss_lost",
         "_loss_seen",
-        "_next_probe_at",
-        "_probe",
-        "_probes",
+        "_prober",
         "_remb_bps",
         "_rtt",
         "_trend",
@@ -117,10 +74,7 @@ class SendEstimate:
         self._loss_seen = 0
         self._acked: deque[tuple[float, int]] = deque()
         self._acked_bytes = 0
-        self._probe: _Probe | None = None
-        self._probes = 0
-        self._next_probe_at = 0.0
-        self._backoff = PROBE_BACKOFF[0]
+        self._prober = Prober()
 
     @property
     def bps(self) -> int:
@@ -153,18 +107,22 @@ class SendEstimate:
             self._trend.add(sample)
             over = over or self._trend.usage is Usage.OVER
             self._count(sample)
-            if self._probe is not None and sample.probe == self._probe.id:
-                self._probe.add(sample)
+            if sample.probe:
+                self._prober.add(sample)
         self._count_loss(acked, now)
         if over:
             self._trend.usage = Usage.NORMAL  # answered; the next OVER is a new one
-            self._overused(now)
+            # A burst makes a queue that goes with it: it found nothing, and that is all.
+            if not self._prober.congested():
+                self._overused(now)
         elif self._trend.usage is Usage.NORMAL and self._loss < LOSS_LOW:
             self._grow(now)
         self._updated_at = now
-        probe = self._probe
-        if probe is not None and now > probe.until + self._rtt + 0.1:
-            self._judge(probe, now)
+        shown_bps = self._prober.judge(self._rtt, now)
+        if shown_bps > self._bps:
+            self._set(shown_bps)
+            if self._limit_bps is not None and shown_bps > self._limit_bps:
+                self._limit_bps = None
 
     def _count(self, sample: Sample) -> None:
         self._acked.append((sample.arrived, sample.size_bytes))
@@ -227,6 +185,7 @@ class SendEstimate:
         self._remb_bps = max(bps, self._floor_bps)
         if not self._twcc:
             self._set(self._remb_bps)
+            self._prober.filled(self._remb_bps, now)
             self._updated_at = now
 
     def receiver_report(self, fraction_lost: int, rtt: float | None, now: float) -> None:
@@ -243,42 +202,30 @@ class SendEstimate:
 
     def probing(self, now: float) -> int:
         """Id of the probe under way, for ``Departures.next`` with every packet; 0 for none."""
-        probe = self._probe
-        return probe.id if probe is not None and now <= probe.until else 0
+        return self._prober.current(now)
 
-    def probe(self, target_bps: int, now: float) -> tuple[int, int] | None:
-        """Start a probe: is there room for ``target_bps``?
+    def probe(self, wanted_bps: int, sent_bps: int, now: float) -> Padding | None:
+        """Begin to find out whether there is room for more, up to what could be used.
+
+        Args:
+            wanted_bps: what the estimate must be for everything wanted to be sent.
+            sent_bps: what the media sent now takes.
 
         Returns:
-            (id, bytes to send on top of media, at once or over ``PROBE_DURATION``), or None when
-            one is under way, the last found nothing lately, or no TWCC would tell.
+            What to send on top of it; None when one is under way, the last found nothing
+            lately, or nobody would tell.
         """
-        if not self._twcc or self._probe is not None or now < self._next_probe_at:
+        bps = self.bps
+        if wanted_bps <= bps or bps >= self._cap_bps:
             return None
-        target_bps = min(target_bps, self._cap_bps)
-        self._probes = self._probes % 0xFFFF + 1
-        self._probe = _Probe(self._probes, target_bps, now + PROBE_DURATION)
-        missing_bps = max(target_bps - self.acknowledged_bps, 0)
-        size = max(int(missing_bps * PROBE_DURATION / 8), 2 * PROBE_PACKETS * PACKET_BITS // 8)
-        return self._probes, size
-
-    def _judge(self, probe: _Probe, now: float) -> None:
-        """End a probe: believe what arrived, or wait longer before the next."""
-        self._probe = None
-        result = probe.result_bps()
-        overused_since = self._decreased_at is not None and (
-            self._decreased_at > probe.until - PROBE_DURATION
-        )
-        if not overused_since and result > self._bps:
-            self._set(result)
-            if self._limit_bps is not None and result > self._limit_bps:
-                self._limit_bps = None
-        if self._bps >= 0.9 * probe.target_bps:
-            self._backoff = PROBE_BACKOFF[0]
-            self._next_probe_at = now
-        else:
-            self._next_probe_at = now + self._backoff
-            self._backoff = min(self._backoff * 2, PROBE_BACKOFF[1])
+        useful_bps = min(int(wanted_bps * USEFUL), self._cap_bps)
+        if not self._twcc:
+            if self._remb_bps is None:
+                return None
+            return self._prober.fill(bps, sent_bps, now)
+        if self._remb_bps is not None and self._remb_bps <= self._bps:
+            return None
+        return self._prober.burst(bps, useful_bps, self.acknowledged_bps, now)
 
 
 class ReceiveLimit:

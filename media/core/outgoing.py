@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import struct
 
-from media.core.extensions import Wire
+from media.core.extensions import ExtensionIds, Wire
 from media.core.packet import U16
 
 # Bound once: these run for every packet of every subscriber.
 _put_header = struct.Struct("!BHII").pack_into  # M PT, seq, timestamp, SSRC; byte 0 is the wire's
 _put_u16 = U16.pack_into
+_get_u16 = U16.unpack_from
 
 
 def stamp(
@@ -42,7 +43,8 @@ def stamp(
 class Outgoing:
     """The numbers of the packet to be written, and how to write it.
 
-    ``seq``, ``ts`` (extended), ``picture`` and ``tl0`` are set before ``write``: by
+    ``ends``: it ends a picture, whatever its marker says. ``frame_delta`` is added to the frame
+    number of its dependency descriptor. ``seq``, ``ts`` (extended), ``picture`` and ``tl0`` are set before ``write``: by
     ``Forwarder.map``, or by a relay link straight from the packet. ``packets`` and
     ``octets`` count what ``write`` rendered, for sender reports.
 
@@ -54,6 +56,8 @@ class Outgoing:
 
     __slots__ = (
         "_rtx_seq",
+        "ends",
+        "frame_delta",
         "octets",
         "packets",
         "picture",
@@ -77,6 +81,8 @@ class Outgoing:
         self.ts = 0
         self.picture = 0
         self.tl0 = 0
+        self.ends = False
+        self.frame_delta = 0
         self.packets = 0
         self.octets = 0
         self._rtx_seq = rtx_seq
@@ -88,6 +94,11 @@ class Outgoing:
         stamp(buffer, at, wire, self.pt, self.seq, self.ts, self.ssrc, self.picture, self.tl0)
         if wire.twcc:
             _put_u16(buffer, at + wire.twcc, twcc_seq)
+        if self.ends:
+            buffer[at + 1] |= 0x80
+        if wire.frame_at and self.frame_delta:
+            (frame,) = _get_u16(wire.data, wire.frame_at)
+            _put_u16(buffer, at + wire.frame_at, frame + self.frame_delta & 0xFFFF)
         self.packets += 1
         self.octets += wire.octets
         return size
@@ -102,7 +113,7 @@ class Outgoing:
         start = at + wire.payload
         buffer[start + 2 : at + size + 2] = bytes(buffer[start : at + size])
         _put_u16(buffer, start, self.seq & 0xFFFF)
-        self._put_rtx_header(buffer, at, wire.marker, self.ts)
+        self._put_rtx_header(buffer, at, buffer[at + 1] & 0x80, self.ts)
         return size + 2
 
     def write_padding(
@@ -110,25 +121,31 @@ class Outgoing:
         buffer: bytearray | memoryview,
         at: int,
         count: int,
-        twcc_id: int = 0,
-        twcc_seq: int = 0,
+        ids: ExtensionIds,
+        twcc_seq: int,
+        now: float,
     ) -> int:
         """Write a packet of padding alone on the RTX stream, for probes; needs RTX.
 
         Args:
             count: bytes of padding, 1..255.
-            twcc_id: the subscriber's transport-cc id (1..14), 0 without.
+            ids: the subscriber's; of use here are transport-cc and abs-send-time.
 
         Returns:
             The packet's length.
         """
+        block = b""
+        if ids.transport_cc:
+            block += bytes((ids.transport_cc << 4 | 1,)) + U16.pack(twcc_seq)
+        if ids.abs_send_time:
+            sent = int(now * (1 << 18)) & 0xFFFFFF  # seconds, 6.18 bits
+            block += bytes((ids.abs_send_time << 4 | 2,)) + sent.to_bytes(3, "big")
         head = 12
         buffer[at] = 0xA0
-        if twcc_id:
-            buffer[at + 12 : at + 20] = bytes(
-                (0xBE, 0xDE, 0, 1, twcc_id << 4 | 1, twcc_seq >> 8, twcc_seq & 0xFF, 0)
-            )
-            head = 20
+        if block:
+            block += bytes(-len(block) % 4)
+            head = 16 + len(block)
+            buffer[at + 12 : at + head] = struct.pack("!HH", 0xBEDE, len(block) // 4) + block
             buffer[at] = 0xB0
         self._put_rtx_header(buffer, at, 0, self.ts)
         buffer[at + head : at + head + count] = bytes(count - 1) + bytes((count,))

@@ -11,8 +11,10 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from media.core.dependency import Descriptor
     from media.core.source import Source
 
+MAX_EXTENSION_WORDS = 64  # 256 bytes: twice what the richest senders use, read for each packet
 MAX_PACKET_BYTES = 1356  # libsrtp via pylibsrtp refuses to protect more
 
 HEADER = struct.Struct("!BBHII")  # RFC 3550 §5.1: V P X CC, M PT, seq, timestamp, SSRC
@@ -52,14 +54,19 @@ class Packet:
     (first packet of a keyframe), ``temporal`` (0 when unknown), ``sync`` (an
     up-switch to this temporal layer may happen here), ``picture`` (VP8 picture id or -1)
     with ``picture_at`` (offset) and ``picture_mask`` (0x7F or 0x7FFF), ``tl0`` (or -1)
-    with ``tl0_at``.
+    with ``tl0_at``; of VP9 and AV1 also ``spatial``, ``ends`` (last packet of a spatial layer's
+    frame) and ``dependency`` (None; its descriptor, if the layer reads them, and then ``active``:
+    bitmask of the decode targets being sent).
     """
 
     __slots__ = (
+        "active",
         "arrival",
         "begins",
         "data",
+        "dependency",
         "end",
+        "ends",
         "extensions",
         "extensions_end",
         "keyframe",
@@ -74,6 +81,7 @@ class Packet:
         "seq",
         "seq16",
         "source",
+        "spatial",
         "ssrc",
         "sync",
         "temporal",
@@ -108,6 +116,10 @@ class Packet:
     picture_mask: int
     tl0: int
     tl0_at: int
+    spatial: int
+    ends: bool
+    dependency: Descriptor | None
+    active: int
 
 
 def parse(data: bytes | bytearray) -> Packet | Malformed:
@@ -140,7 +152,7 @@ def parse(data: bytes | bytearray) -> Packet | Malformed:
             packet.profile = OPAQUE
         packet.extensions = offset + 4
         offset += 4 + words * 4
-        if offset > size:
+        if offset > size or words > MAX_EXTENSION_WORDS:
             return Malformed.EXTENSION
         packet.extensions_end = offset
     else:

@@ -31,6 +31,10 @@ FMT_PLI, FMT_FIR, FMT_AFB = 1, 4, 15
 # than this in one datagram is somebody making us work.
 MAX_PACKETS = 32
 
+# Numbers asked for in one NACK that are read: as many as libwebrtc ever misses
+# (kMaxNackPackets). A datagram full of masks could ask for six times as many.
+MAX_NACKED = 1000
+
 
 class RtcpProblem(Enum):
     """Why the rest of a compound (or one packet in it) was not read; a counter each."""
@@ -89,7 +93,7 @@ class Bye:
 
 @dataclass(slots=True)
 class Nack:
-    """``seqs16``: every number asked for, in order."""
+    """``seqs16``: the numbers asked for, in order, the first ``MAX_NACKED``."""
 
     sender: int
     media: int
@@ -173,6 +177,11 @@ def parse_rtcp(data: bytes | bytearray | memoryview) -> tuple[list[RtcpPacket], 
         else:
             packets.append(packet)
     return packets, problem
+
+
+def cost(data: bytes) -> int:
+    """Say how much of a peer's budget a compound takes: 1 for each 128 bytes begun."""
+    return 1 + len(data) // 128
 
 
 def _parse_body(body: bytes, kind: int, count: int) -> RtcpPacket | None:
@@ -262,7 +271,9 @@ def _parse_nack(body: bytes) -> Nack | None:
             if mask & 1:
                 seqs16.append(first)
             mask >>= 1
-    return Nack(sender, media, seqs16)
+        if len(seqs16) >= MAX_NACKED:
+            break
+    return Nack(sender, media, seqs16[:MAX_NACKED])
 
 
 def _parse_remb(body: bytes) -> Remb | None:

@@ -147,9 +147,14 @@ class Source:
             self.latest_ts = self.sr_ts
         self.sr_arrival = now
 
+    @property
+    def expected(self) -> int:
+        """How many packets there should be by now (RFC 3550 A.3)."""
+        return self.highest - self._base + 1 if self.highest >= 0 else 0
+
     def report(self, now: float) -> Report:
         """Make the report block for this source; resets the interval's loss fraction."""
-        expected = self.highest - self._base + 1 if self.highest >= 0 else 0
+        expected = self.expected
         lost = max(-0x800000, min(0x7FFFFF, expected - self.packets))
         expected_now = expected - self._expected_prior
         lost_now = expected_now - (self.packets - self._received_prior)

@@ -49,6 +49,11 @@ class Speakers:
         if voice.level <= (LEAVE if track in self._active else ENTER):
             voice.loud_at = now
 
+    def spoke_within(self, track: str, seconds: float, now: float) -> bool:
+        """Whether the track was loud so lately."""
+        voice = self._voices.get(track)
+        return voice is not None and now - voice.loud_at < seconds
+
     def remove(self, track: str) -> None:
         """Forget a track; ``update`` tells if it was speaking."""
         self._voices.pop(track, None)

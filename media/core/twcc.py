@@ -31,7 +31,7 @@ class Arrivals:
 
     def __init__(self) -> None:
         self._arrivals: dict[int, int] = {}  # extended number -> ticks
-        self._base = -1  # first number the next feedback tells of
+        self._base = 0  # first number the next feedback tells of
         self._highest = -1
         self._feedback = 0
 
@@ -70,6 +70,11 @@ class Arrivals:
         if base >= end:
             return None
         arrivals = self._arrivals
+        if base not in arrivals:
+            # What leaves nothing to report is passed over, however much it is.
+            first = min(seq for seq in arrivals if seq >= base)
+            if first >= base + MAX_REPORTED:
+                base = first
         times: list[int | None] = []
         last: int | None = None
         for seq in range(base, min(end, base + MAX_REPORTED)):
@@ -83,8 +88,6 @@ class Arrivals:
         self._base = base + len(times)
         for seq in [seq for seq in arrivals if seq < self._base - KEPT]:
             del arrivals[seq]
-        if last is None:
-            return self.feedback(sender, media)
         self._feedback = (self._feedback + 1) & 0xFF
         return build_twcc(sender, media, base & 0xFFFF, self._feedback - 1, times)
 
@@ -134,6 +137,11 @@ class Departures:
         self._sizes[place] = size_bytes
         self._probes[place] = probe
         return seq & 0xFFFF
+
+    def forget(self) -> None:
+        """What is not told yet went another way: it counts neither as arrived nor as lost."""
+        self._sent = array("d", [-1.0]) * len(self._sent)
+        self._told = self.seq
 
     def acknowledge(self, feedback: Twcc, now: float) -> Acknowledged:
         """Match feedback with what was sent; ignores numbers never sent or told before."""

@@ -44,6 +44,7 @@ def parse_twcc(body: bytes) -> Twcc | None:
     received: list[tuple[int, int]] = []  # (offset from base, size of its delta)
     at = 16
     covered = 0
+    deltas = 0  # bytes of them announced so far
     while covered < count:
         if at + 2 > size:
             return None
@@ -52,7 +53,8 @@ def parse_twcc(body: bytes) -> Twcc | None:
         if chunk < 0x8000:  # run length: 2-bit symbol, 13-bit length
             symbol = chunk >> 13
             run = min(chunk & 0x1FFF, count - covered)
-            if symbol == 3 or (symbol and run > size):
+            deltas += symbol * run
+            if symbol == 3 or deltas > size:
                 return None
             if symbol:
                 received.extend((covered + i, symbol) for i in range(run))

@@ -58,7 +58,9 @@ def answer_publisher(
         if codec is None:
             return None
         rtx = codecs.rtx_of(section, codec)
-        agreed = codecs.common_extensions(section, codecs.RECEIVED[section.kind], "recvonly")
+        agreed = codecs.common_extensions(
+            section, codecs.received(section.kind, codec.name), "recvonly"
+        )
         rids = _rids(section) if any(e.uri == extensions.RID for e in agreed) else ()
         sends = section.direction in ("sendonly", "sendrecv")
         answer = Section(
@@ -122,7 +124,7 @@ def answer_player(
         if codec is None:
             return None
         rtx = codecs.rtx_of(section, codec)
-        agreed = codecs.common_extensions(section, codecs.SENT[kind], "sendonly")
+        agreed = codecs.common_extensions(section, codecs.sent(kind, codec.name), "sendonly")
         answer = Section(
             kind=section.kind,
             port=DISCARD_PORT,

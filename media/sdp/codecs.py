@@ -23,18 +23,22 @@ ECHOED = {
 
 BOTH = (extensions.MID, extensions.ABS_SEND_TIME, extensions.TRANSPORT_CC)
 VIDEO = (extensions.VIDEO_ORIENTATION,)
-"""Not the dependency descriptor: its frame numbers would have to be rewritten at each layer switch."""
+LAYERED = ("vp9", "av1")
+"""Codecs with layers in one stream, which dependency descriptors tell of."""
 
-RECEIVED: Mapping[str, Collection[str]] = {
+_RECEIVED: Mapping[str, Collection[str]] = {
     "audio": (*BOTH, extensions.AUDIO_LEVEL),
     "video": (*BOTH, *VIDEO, extensions.RID, extensions.REPAIRED_RID),
 }
-SENT: Mapping[str, Sequence[str]] = {
+_SENT: Mapping[str, Sequence[str]] = {
     "audio": (*BOTH, extensions.AUDIO_LEVEL),
     "video": (*BOTH, *VIDEO),
 }
 OUR_IDS = {
-    uri: number for number, uri in enumerate((*BOTH, extensions.AUDIO_LEVEL, *VIDEO), start=1)
+    uri: number
+    for number, uri in enumerate(
+        (*BOTH, extensions.AUDIO_LEVEL, *VIDEO, extensions.DEPENDENCY_DESCRIPTOR), start=1
+    )
 }
 COMPLEMENT = {
     "sendrecv": "sendrecv",
@@ -51,6 +55,20 @@ def parameters(fmtp: str) -> dict[str, str]:
     """Of an fmtp line, names in lower case."""
     pairs = (part.strip().partition("=") for part in fmtp.split(";"))
     return {name.lower(): value for name, _, value in pairs if name}
+
+
+def received(kind: str, codec: str) -> Collection[str]:
+    """Header extensions we want of a sender."""
+    return (*_RECEIVED[kind], *_layers(codec))
+
+
+def sent(kind: str, codec: str) -> Sequence[str]:
+    """Header extensions we send."""
+    return (*_SENT[kind], *_layers(codec))
+
+
+def _layers(codec: str) -> Sequence[str]:
+    return (extensions.DEPENDENCY_DESCRIPTOR,) if codec.lower() in LAYERED else ()
 
 
 def choose(section: Section) -> Codec | None:

@@ -207,7 +207,8 @@ def _section(line: _Line, local: TransportParameters, candidates: tuple[str, ...
         direction="inactive",
         codecs=formats,
         extensions=tuple(
-            Extension(id=codecs.OUR_IDS[uri], uri=uri) for uri in codecs.SENT[line.kind]
+            Extension(id=codecs.OUR_IDS[uri], uri=uri)
+            for uri in codecs.sent(line.kind, line.codec.name)
         ),
         ice=local.ice,
         fingerprints=local.fingerprints,
@@ -233,7 +234,7 @@ def _agreed(line: _Line, section: Section) -> OutgoingLine | None:
     if str(line.codec.payload_type) not in section.formats:
         return None
     takes_rtx = line.rtx is not None and str(line.rtx.payload_type) in section.formats
-    offered = {codecs.OUR_IDS[uri]: uri for uri in codecs.SENT[line.kind]}
+    offered = {codecs.OUR_IDS[uri]: uri for uri in codecs.sent(line.kind, line.codec.name)}
     return OutgoingLine(
         mid=line.mid,
         track=line.track,

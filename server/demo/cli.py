@@ -13,8 +13,7 @@ import signal
 import sys
 
 from server import config
-from server.demo.supervisor import DemoError, running_nodes, running_process
-from server.valkey import ValkeyError
+from server.demo.supervisor import DemoError, DemoNode, running_nodes, running_process
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,9 +36,6 @@ def run(arguments: argparse.Namespace) -> int:
     except config.SettingsError as error:
         print("\n".join(error.problems), file=sys.stderr)
         return 2
-    except ValkeyError as error:
-        print(error, file=sys.stderr)
-        return 4
     except DemoError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -48,30 +44,66 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _demo(count: int, *, people: bool) -> None:
+    """Show it until SIGINT or SIGTERM, which count from the first moment on.
+
+    Raises:
+        DemoError: it could not begin, or no node is left.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
+    showing = asyncio.create_task(_show(count, people=people))
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({showing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (showing, stopped):
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await showing
+
+
+async def _show(count: int, *, people: bool) -> None:
     async with running_nodes(count, os.environ) as nodes:
         from server.demo import opening
 
         print(await opening.open_venue(nodes), flush=True)
         if not people:
-            await stop.wait()
+            await _watch(nodes)
             return
         command = [sys.executable, "-m", "server.demo.people"]
         command += [f"{node.plan.name}={node.plan.url}" for node in nodes]
         environment = nodes[0].plan.environment
         async with running_process(command, environment, new_session=True) as process:
-            ended = asyncio.create_task(process.wait())
-            stopped = asyncio.create_task(stop.wait())
-            await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if not stopped.done():
-                print(
-                    "The synthetic people are gone (their process ended); the rooms stay open.",
-                    file=sys.stderr,
-                )
-            await stopped
-            ended.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await ended
+            watching = asyncio.create_task(_tell_of_people(process))
+            try:
+                await _watch(nodes)
+            finally:
+                watching.cancel()
+
+
+async def _watch(nodes: list[DemoNode]) -> None:
+    """Tell of each node that ends.
+
+    Raises:
+        DemoError: that was the last one.
+    """
+    left = {asyncio.create_task(node.process.wait()): node.plan.name for node in nodes}
+    try:
+        while True:
+            done, _ = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                ended = f"node {left.pop(task)} ended with {task.result()}"
+                if not left:
+                    raise DemoError(f"{ended}; so the demo ends", max(1, task.result()))
+                print(f"{ended}; still open: {', '.join(left.values())}", file=sys.stderr)
+    finally:
+        for task in left:
+            task.cancel()
+
+
+async def _tell_of_people(process: asyncio.subprocess.Process) -> None:
+    await process.wait()
+    print(
+        "The synthetic people are gone (their process ended); the rooms stay open.",
+        file=sys.stderr,
+    )

@@ -16,10 +16,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from server import config, logs
-from server.valkey import EmbeddedValkey
+from server import config
+from server.sockets import VALKEY_SOCKET, socket_folder
 
 STOP_TIMEOUT_S = 12.0
+EXIT_DEPENDENCY = 4
 
 NODE_NAMES = ("gz", "sf", "tk")
 
@@ -101,22 +102,19 @@ def plan_nodes(count: int, environ: Mapping[str, str], redis_url: str) -> list[N
 
 @asynccontextmanager
 async def running_nodes(count: int, environ: Mapping[str, str]) -> AsyncIterator[list[DemoNode]]:
-    """Start Valkey (unless ``YUNHAI_REDIS_URL`` names one) and the nodes; stop them afterwards.
+    """Start the nodes and, unless ``YUNHAI_REDIS_URL`` names one, Valkey; stop them afterwards.
 
     The nodes are still starting when the block begins: ``opening.until_ready``.
 
     Raises:
-        server.valkey.ValkeyError: no Valkey.
+        DemoError: no Valkey.
     """
-    async with AsyncExitStack() as stack:
-        settings = config.load(demo_environment(environ))
-        logs.configure(settings)
-        redis_url = settings.redis_url
-        if redis_url is None:
-            valkey = await stack.enter_async_context(EmbeddedValkey.start(settings.data_dir))
-            redis_url = valkey.url
-        command = [sys.executable, "-m", "server", "serve"]
-        yield [
+    settings = config.load(demo_environment(environ))
+    redis_url = settings.redis_url or f"unix://{_valkey_socket(settings.data_dir)}"
+    command = [sys.executable, "-m", "server", "serve"]
+    async with AsyncExitStack() as below, AsyncExitStack() as stack:
+        # The nodes first: they load for a second before they ask for Valkey, which is there by then.
+        nodes = [
             DemoNode(
                 plan,
                 await stack.enter_async_context(
@@ -125,6 +123,31 @@ async def running_nodes(count: int, environ: Mapping[str, str]) -> AsyncIterator
             )
             for plan in plan_nodes(count, environ, redis_url)
         ]
+        if settings.redis_url is None:
+            await below.enter_async_context(_running_valkey(settings))
+        yield nodes
+
+
+def _valkey_socket(data_dir: Path) -> Path:
+    try:
+        return socket_folder(data_dir) / VALKEY_SOCKET
+    except OSError as error:
+        raise DemoError(
+            f"no folder for Valkey's socket: {error}; set YUNHAI_DATA_DIR", EXIT_DEPENDENCY
+        ) from None
+
+
+@asynccontextmanager
+async def _running_valkey(settings: config.Settings) -> AsyncIterator[None]:
+    from server import logs
+    from server.valkey import EmbeddedValkey, ValkeyError
+
+    logs.configure(settings)
+    try:
+        async with EmbeddedValkey.start(settings.data_dir):
+            yield
+    except ValkeyError as error:
+        raise DemoError(str(error), EXIT_DEPENDENCY) from error
 
 
 @asynccontextmanager

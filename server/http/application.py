@@ -6,7 +6,17 @@ from aiohttp import web
 
 from server import keys
 from server.config import Settings
-from server.http import headers, health, middleware, pages, recordings, rooms_api, whep, whip
+from server.http import (
+    connections,
+    headers,
+    health,
+    middleware,
+    pages,
+    recordings,
+    rooms_api,
+    whep,
+    whip,
+)
 from server.http.metrics import Metrics, metrics
 
 MAX_BODY_BYTES = 128 * 1024
@@ -31,6 +41,7 @@ def build(settings: Settings) -> web.Application:
         pages.routes,
         rooms_api.routes,
         recordings.routes,
+        connections.routes,
         whip.routes,
         whep.routes,
     ):

@@ -1,20 +1,24 @@
 """The media workers' figures as Prometheus families, summed so that no label names a person or room.
 
-Each has the label ``worker``, its small index on this node.
+Each has the label ``worker``, its small index on this node. However many people come,
+the number of series stays the same: what differs from person to person is a histogram.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from itertools import accumulate
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
 from prometheus_client.metrics_core import Metric
 
+from media.statistics import WorkerStats
 from server.signalling.workers import WorkerFigures
-
-_PEERS = {"publishers": "publisher", "subscribers": "subscriber", "players": "player"}
 
 
 def families(workers: Iterable[WorkerFigures]) -> Iterable[Metric]:
@@ -68,39 +72,82 @@ class _Counted:
             "What the media worker counts of packets, by name.",
             labels=["worker", "what"],
         )
+        self.drops = CounterMetricFamily(
+            "yunhai_media_not_forwarded_packets",
+            "Packets that were not sent on to somebody who receives the track, by reason.",
+            labels=["worker", "reason"],
+        )
         self.peers = GaugeMetricFamily(
             "yunhai_media_peers",
             "Peer connections, by kind and state.",
             labels=["worker", "kind", "state"],
         )
         self.tracks = GaugeMetricFamily(
-            "yunhai_media_tracks", "Tracks known, by codec.", labels=["worker", "codec"]
+            "yunhai_media_tracks", "Tracks known, by codec.", labels=["worker", "kind", "codec"]
+        )
+        self.layers = GaugeMetricFamily(
+            "yunhai_media_layers",
+            "Layers of pictures that arrive, by their place: 0 is the smallest.",
+            labels=["worker", "layer"],
+        )
+        self.down = GaugeMetricFamily(
+            "yunhai_media_down_tracks",
+            "Tracks on their way to somebody, by the layer sent or why none is.",
+            labels=["worker", "kind", "sent"],
         )
         self.links = GaugeMetricFamily(
             "yunhai_media_links",
             "Relay links to other workers, by state.",
             labels=["worker", "state"],
         )
+        self.round_trip = _spread("round_trip_seconds", "Round trip to them.")
+        self.loss = _spread(
+            "loss_ratio",
+            "Share of their packets lost: theirs before repair, ours as they report it.",
+        )
+        self.jitter = _spread("jitter_seconds", "Jitter of their worst track (RFC 3550).")
+        self.rate = _spread("bits_per_second", "What passes to or from them.")
 
     @property
     def families(self) -> list[Metric]:
-        return [
-            self.uptime, self.late, self.way, self.port, self.worker, self.peers, self.tracks, self.links
-        ]  # fmt: skip
+        return list(vars(self).values())
 
-    def add(self, name: str, stats: dict[str, Any]) -> None:
-        self.uptime.add_metric([name], stats["uptime_s"])
-        self.late.add_metric([name], stats["late_s"])
-        self.way.add_metric([name, stats["way"]], 1)
-        for what, count in sorted(stats["port"].items()):
-            self.port.add_metric([name, what], count)
-        for what, count in sorted(stats["worker"].items()):
-            self.worker.add_metric([name, what], count)
-        for title, kind in _PEERS.items():
-            states = Counter(peer["state"] for peer in stats[title].values())
-            for state, count in sorted(states.items()):
-                self.peers.add_metric([name, kind, state], count)
-        for codec, count in sorted(Counter(t["codec"] for t in stats["tracks"].values()).items()):
-            self.tracks.add_metric([name, codec], count)
-        for state, count in sorted(Counter(n["state"] for n in stats["links"].values()).items()):
+    def add(self, name: str, stats: WorkerStats) -> None:
+        self.uptime.add_metric([name], stats.uptime_s)
+        self.late.add_metric([name], stats.late_s)
+        self.way.add_metric([name, stats.way], 1)
+        for family, counts in (
+            (self.port, stats.port),
+            (self.worker, stats.worker),
+            (self.drops, stats.drops),
+            (self.layers, stats.layers),
+        ):
+            for what, count in sorted(counts.items()):
+                family.add_metric([name, what], count)
+        for gauge, by_kind in (
+            (self.peers, stats.peers),
+            (self.tracks, stats.published),
+            (self.down, stats.down),
+        ):
+            for kind, counts in sorted(by_kind.items()):
+                for what, count in sorted(counts.items()):
+                    gauge.add_metric([name, kind, what], count)
+        for state, count in sorted(Counter(str(n["state"]) for n in stats.links.values()).items()):
             self.links.add_metric([name, state], count)
+        for direction, quality in sorted(stats.quality.items()):
+            for histogram, seen in (
+                (self.round_trip, quality.rtt_s),
+                (self.loss, quality.loss),
+                (self.jitter, quality.jitter_s),
+                (self.rate, quality.bps),
+            ):
+                bounds = [*map(str, seen.bounds), "+Inf"]
+                buckets = list(zip(bounds, accumulate(seen.counts), strict=True))
+                histogram.add_metric([name, direction], buckets, seen.sum)
+
+
+def _spread(what: str, sentence: str) -> HistogramMetricFamily:
+    """How something is spread over the connections of a worker, each seen every 2 s."""
+    return HistogramMetricFamily(
+        f"yunhai_media_connection_{what}", sentence, labels=["worker", "direction"]
+    )

@@ -39,7 +39,7 @@ QUEUE_LENGTH = 64
 
 UNREPEATABLE = frozenset(
     {"room.join", "room.leave", "events.after", "chat.history"}
-    | {"media.publish", "media.view", "media.answer", "media.restart"}
+    | {"media.publish", "media.view", "media.answer", "media.restart", "media.stats"}
 )
 """Commands about this very connection or moment: a repeat is served anew."""
 
@@ -247,6 +247,8 @@ class Dispatcher:
                 return await self._media.answer(session, command)
             case commands.MediaRestart():
                 return await self._media.restart(session, command)
+            case commands.MediaStats():
+                return await self._media.stats(session, command)
         raise AssertionError(f"{command.name} is served nowhere")
 
     async def _join(self, connection: Connection, command: commands.RoomJoin) -> Snapshot:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 import structlog
 
 from rooms.errors import Code, RoomError
@@ -22,7 +23,7 @@ from rooms.events import (
     TrackUpdated,
     apply,
 )
-from rooms.ids import Identity, RoomId, TrackId
+from rooms.ids import Identity, RoomId, SessionId, TrackId
 from rooms.live import Live, Recording, Track
 from rooms.ports import Rule
 from server.realtime.codec import private_part, to_json
@@ -30,7 +31,7 @@ from server.realtime.link import RedisLink
 from server.realtime.mirror import RoomState
 from server.realtime.mirrors import Mirrors, fresh_epoch
 from server.realtime.nodes import Nodes
-from server.realtime.records import TrackRecord
+from server.realtime.records import SessionRecord, TrackRecord
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +45,8 @@ RETRY_PAUSE = 0.25
 
 REFUSALS = 4
 """Times a kept event may be refused by a Redis that does answer, before it is dropped."""
+
+_session = msgspec.json.Decoder(SessionRecord)
 
 Touched = tuple[str, str, str, str]
 """What an event changes in Redis: kind, key, JSON before and after ("" for absent)."""
@@ -77,6 +80,12 @@ class LiveRooms:
             RoomError: NOT_FOUND, UNAVAILABLE.
         """
         return await self._mirrors.load(room)
+
+    async def sessions(self, room: RoomId) -> dict[SessionId, SessionRecord]:
+        """Say who has which sessions in the room, on any node."""
+        found = await self._link.run("sessions", room)
+        pairs = zip(found[::2], found[1::2], strict=True)
+        return {SessionId(i.decode()): _session.decode(record) for i, record in pairs}
 
     async def people(self, rooms: Iterable[RoomId]) -> dict[RoomId, int]:
         """Count who is in each room, once each however many tabs they have."""

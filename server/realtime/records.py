@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from media.rpc import TrackInfo
-from rooms.ids import NodeId, SessionId
+from rooms.ids import Identity, NodeId, SessionId
 from rooms.live import Track
 
 
@@ -27,6 +27,15 @@ class TrackRecord:
     worker: int
     info: TrackInfo
     recordable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionRecord:
+    """An open session, as Redis keeps it. ``kind``: ``sessions.SessionKind``."""
+
+    identity: Identity
+    node: NodeId
+    kind: str
 
 
 @dataclass(frozen=True, kw_only=True)

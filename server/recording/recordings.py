@@ -304,7 +304,7 @@ class _Running:
         if tracks == self._fed and self._run == link.run:
             return
         workers.weigh(self._key, len(tracks))
-        wants = [rpc.WantedTrack(track=track, group="") for track in tracks]
+        wants = [rpc.WantedTrack(track=track, group="", always=True) for track in tracks]
         self._recordings.relays.want(self._key, link.index, self._mirror.room, wants)
         run = link.run
         await link.recording_feed(

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from media import rpc
 from media.framing import Notice, RpcClient, RpcError
+from media.statistics import PeersStats, WorkerStats
 from rooms.errors import Code, RoomError
 
 AWAY_RETRY_S = 2.0
@@ -146,8 +147,11 @@ class MediaLink:
     async def recording_feed(self, request: rpc.RecordingFeed) -> None:
         await self._require().call(request)
 
-    async def stats(self) -> dict[str, Any]:
-        return await self._require().call(rpc.Stats())
+    async def stats(self, *, detail: bool = False) -> WorkerStats:
+        return await self._require().call(rpc.Stats(detail=detail))
+
+    async def peer_stats(self, peers: list[str]) -> PeersStats:
+        return await self._require().call(rpc.PeerStats(peers=peers))
 
     def _require(self) -> RpcClient:
         if self._client is None:

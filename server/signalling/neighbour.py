@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
@@ -48,11 +49,15 @@ class Where(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """A track of the other worker that somebody here wants, with the layers of use."""
+    """A track of the other worker that somebody here wants, with the layers of use.
+
+    ``always``: see ``rpc.WantedTrack``.
+    """
 
     room: RoomId
     info: rpc.TrackInfo
     rids: tuple[str, ...]
+    always: bool = False
 
 
 class _Keys(msgspec.Struct, frozen=True):
@@ -70,7 +75,8 @@ class _State(msgspec.Struct, frozen=True, kw_only=True):
         run: of the speaker's worker; changes when that starts anew.
         heard_run: the listener's run as the speaker knows it, "" before the first word.
         wants: tracks of the listener by id, with layers.
-        number: rises with ``wants``.
+        always: those of them that somebody wants always.
+        number: rises with either.
         seen: number of the listener's wants that the speaker acts on.
         keys: of the link, from its keeper only.
         keys_id: of the link the speaker has open, "" for none.
@@ -83,6 +89,7 @@ class _State(msgspec.Struct, frozen=True, kw_only=True):
     addresses: list[str]
     port: int
     wants: dict[str, list[str]]
+    always: list[str] = []
     number: int
     seen: int
     keys: _Keys | None
@@ -99,7 +106,7 @@ class _Open:
     their_run: str
     up: bool = False
     received: dict[str, Wanted] | None = None
-    sent: dict[str, list[str]] | None = None
+    sent: tuple[dict[str, list[str]], list[str]] | None = None
 
 
 @dataclass
@@ -154,7 +161,8 @@ class Neighbour:
         self._answer_due = False
         self._said: _State | None = None
         self._said_at = 0.0
-        self._expected: dict[str, asyncio.Event] = {}
+        # Kept by those who wait, and only as long as they do.
+        self._expected: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
         self.link_id = "relay/" + "/".join(map(str, sorted((us, them))))
 
     @property
@@ -166,7 +174,9 @@ class Neighbour:
 
     def expected(self, track: str) -> asyncio.Event:
         """Give the event that is set when our worker was told to expect ``track``."""
-        event = self._expected.setdefault(track, asyncio.Event())
+        event = self._expected.get(track)
+        if event is None:
+            event = self._expected[track] = asyncio.Event()
         if self._open and self._open.received and track in self._open.received:
             event.set()
         return event
@@ -189,7 +199,7 @@ class Neighbour:
                 if now - since < LINGER_S:
                     kept[track] = old
         mine.unwanted_at = {t: at for t, at in mine.unwanted_at.items() if t in kept}
-        if {t: w.rids for t, w in kept.items()} != {t: w.rids for t, w in mine.wanted.items()}:
+        if _said(kept) != _said(mine.wanted):
             mine.number += 1
         mine.wanted = kept
         self._alive = alive
@@ -272,9 +282,12 @@ class Neighbour:
         opened = self._open
         if opened is not None and opened.received != self._mine.wanted:
             await self._receive(opened, dict(self._mine.wanted))
-        if opened is not None and opened is self._open and opened.sent != theirs.wants:
-            await self._link.relay_send(rpc.RelaySend(link=self.link_id, tracks=dict(theirs.wants)))
-            opened.sent = theirs.wants
+        wish = (theirs.wants, theirs.always)
+        if opened is not None and opened is self._open and opened.sent != wish:
+            await self._link.relay_send(
+                rpc.RelaySend(link=self.link_id, tracks=dict(wish[0]), always=list(wish[1]))
+            )
+            opened.sent = wish
 
     @property
     def _needed(self) -> bool:
@@ -318,10 +331,9 @@ class Neighbour:
             )
         )
         opened.received = wanted
-        for track, event in list(self._expected.items()):
+        for track, event in self._expected.items():
             if track in wanted:
                 event.set()
-                del self._expected[track]
 
     async def _speak(self, now: float) -> None:
         """Say our state when it changed, was asked for, or is not confirmed yet."""
@@ -333,6 +345,7 @@ class Neighbour:
             addresses=[self._near_address] if self._near else info.addresses,
             port=info.port,
             wants={track: list(want.rids) for track, want in self._mine.wanted.items()},
+            always=[track for track, want in self._mine.wanted.items() if want.always],
             number=self._mine.number,
             seen=theirs.number if theirs else 0,
             keys=self._open.keys if self._open and self._keeper else None,
@@ -367,6 +380,11 @@ class Neighbour:
         except RpcError as error:
             if error.code != "gone":
                 log.warning("relay link not closed", to=str(self._them), cause=str(error))
+
+
+def _said(wanted: dict[str, Wanted]) -> dict[str, tuple[tuple[str, ...], bool]]:
+    """Tell what the other side hears of our wishes."""
+    return {track: (want.rids, want.always) for track, want in wanted.items()}
 
 
 def common_address(ours: list[str], theirs: list[str]) -> str:

@@ -15,24 +15,27 @@ import structlog
 
 from media import rpc
 from media.framing import RpcError
-from rooms.commands import MediaAnswer, MediaPublish, MediaRestart, MediaView
+from rooms.commands import MediaAnswer, MediaPublish, MediaRestart, MediaStats, MediaView
 from rooms.errors import Code, RoomError
 from rooms.events import (
     Event,
+    FloorGiven,
     FloorTaken,
     ParticipantLeft,
     ParticipantUpdated,
     RoleChanged,
+    StageChanged,
     TrackPublished,
     TrackUnpublished,
     TrackUpdated,
 )
 from rooms.ids import Identity, NodeId, RoomId, SessionId, TrackId
-from rooms.signals import MediaPaused, MediaState, SpeakerChanged
+from rooms.signals import MediaState, SpeakerChanged
 from server.realtime.mirror import RoomMirror
 from server.realtime.scope import Scope
 from server.realtime.service import Realtime
 from server.realtime.sessions import Session
+from server.signalling.connections import Connections
 from server.signalling.media_link import MediaLink, room_error
 from server.signalling.publishing import Publisher
 from server.signalling.relays import Relays
@@ -57,7 +60,12 @@ class Peers:
     """Fulfils ``rooms.ports.MediaCommands``.
 
     Owner: Signalling.
+
+    Attributes:
+        connections: put there by Signalling.
     """
+
+    connections: Connections
 
     def __init__(self, realtime: Realtime, workers: Workers, relays: Relays, scope: Scope) -> None:
         self._realtime = realtime
@@ -104,6 +112,17 @@ class Peers:
         """Offer anew what the client receives."""
         await self.of(session).subscriber.restart(command.anew)
         return {}
+
+    async def stats(self, session: Session, command: MediaStats) -> dict[str, object]:
+        """Tell how the session is connected."""
+        (found,) = await self.connections.of([session])
+        return {"connection": found}
+
+    def media_of(self, session: Session) -> list[tuple[MediaLink, str]]:
+        """Name a session's peers at the workers."""
+        entry = self._entries.get(session.id)
+        halves = (entry.publisher, entry.subscriber) if entry is not None else ()
+        return [(half.link, half.peer) for half in halves if half.link and half.peer]
 
     async def hold(self, room: RoomId, track: TrackId, held: bool) -> None:
         """Hold back a track, or let it through, at once if it is this node's.
@@ -165,8 +184,10 @@ class Peers:
         if entry is None:
             return
         if event is None or isinstance(
-            event, TrackPublished | TrackUpdated | TrackUnpublished | ParticipantLeft
-        ):
+            event,
+            TrackPublished | TrackUpdated | TrackUnpublished | ParticipantLeft
+            | StageChanged | FloorGiven | FloorTaken,
+        ):  # fmt: skip
             entry.subscriber.wake()
         match event:
             case None:
@@ -276,8 +297,7 @@ class Peers:
     def _paused(self, notice: rpc.PausedNotice) -> None:
         found = self._find(notice.peer)
         if found is not None and notice.peer == found[1].subscriber.peer:
-            tracks = [TrackId(track) for track in notice.tracks]
-            found[1].session.signal(MediaPaused(tracks=tracks, reason="bandwidth"))
+            found[1].subscriber.paused([TrackId(track) for track in notice.tracks])
 
     def _heard(self, worker: int, notice: rpc.SpeakersNotice) -> None:
         self._speakers.take(worker, notice)

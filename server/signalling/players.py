@@ -62,7 +62,7 @@ class Player:
     def wants(self) -> list[rpc.WantedTrack]:
         """Work out what it shows in the room as it is."""
         chosen = program(self.session.mirror.live, self.person)
-        return [rpc.WantedTrack(track=t.id, group=t.identity) for t in chosen.tracks]
+        return [rpc.WantedTrack(track=t.id, group=t.identity, always=True) for t in chosen.tracks]
 
     async def open(self, sdp: str) -> str:
         """Answer the player's offer with what is on now.
@@ -178,6 +178,11 @@ class Players:
         except BaseException:
             await session.close("left")
             raise
+
+    def media_of(self, session: Session) -> list[tuple[MediaLink, str]]:
+        """Name a session's player at its worker."""
+        player = self._players.get(session.id)
+        return [(player.link, player.peer)] if player is not None else []
 
     def _worker_down(self, link: MediaLink) -> None:
         """Its players' connections are gone: they have to post again."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -139,6 +140,7 @@ class Relays:
                     room=room,
                     info=record.info,
                     rids=rids_for(record.info, want.max_width, want.max_height),
+                    always=want.always,
                 )
                 _add(wanted.setdefault((worker, source), {}), it)
                 if record.node == self._node:
@@ -220,10 +222,12 @@ class Relays:
 
 
 def _add(wants: _Wants, want: Wanted) -> None:
-    """Note a wish; of several for one track the one for most layers counts."""
+    """Note a wish; of several for one track each counts for what it wants most."""
     known = wants.get(want.info.track)
-    if known is None or len(known.rids) < len(want.rids):
-        wants[want.info.track] = want
+    if known is not None:
+        rids = max(known.rids, want.rids, key=len)
+        want = replace(want, rids=rids, always=want.always or known.always)
+    wants[want.info.track] = want
 
 
 def near_address(media_host: str) -> str:

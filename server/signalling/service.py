@@ -11,6 +11,7 @@ from server.config import Settings
 from server.realtime.records import TrackRecord
 from server.realtime.scope import Scope
 from server.realtime.service import Realtime
+from server.signalling.connections import Connections
 from server.signalling.encoders import Encoders
 from server.signalling.media_link import MediaLink
 from server.signalling.nursery import Nursery
@@ -30,6 +31,7 @@ class Signalling:
         encoders, players: WHIP and WHEP.
         relays: links between workers.
         workers: the media workers.
+        connections: how sessions are connected.
     """
 
     workers: Workers
@@ -37,6 +39,7 @@ class Signalling:
     relays: Relays
     encoders: Encoders
     players: Players
+    connections: Connections
 
     @classmethod
     @asynccontextmanager
@@ -78,6 +81,7 @@ class Signalling:
         peers = Peers(realtime, workers, relays, scope)
         encoders = Encoders(realtime, peers)
         players = Players(realtime, workers, relays, scope)
+        peers.connections = Connections(realtime.nodes.me.id, peers, players)
         async with workers.running():
             try:
                 yield cls(
@@ -86,6 +90,7 @@ class Signalling:
                     relays=relays,
                     encoders=encoders,
                     players=players,
+                    connections=peers.connections,
                 )
             finally:
                 await relays.close()

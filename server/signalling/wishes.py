@@ -9,7 +9,7 @@ from __future__ import annotations
 from media import rpc
 from rooms.commands import MediaView
 from rooms.ids import Identity, TrackId
-from rooms.live import Kind, Live, Track
+from rooms.live import Kind, Live, Source, Track
 
 MAX_VIDEOS, MAX_VOICES = 40, 32
 """What one session receives at once.
@@ -32,12 +32,31 @@ def wanted(wish: MediaView, live: Live, me: Identity) -> list[rpc.WantedTrack]:
                 group=seen.identity,
                 max_width=max(0, tile.width),
                 max_height=max(0, tile.height),
+                priority=_priority(seen, live),
             )
     if wish.audio:
         shown = {want.group for want in wants.values()}
         for voice in _voices(live, me, shown):
-            wants[voice.id] = rpc.WantedTrack(track=voice.id, group=voice.identity)
+            wants[voice.id] = rpc.WantedTrack(
+                track=voice.id, group=voice.identity, always=_always_heard(voice, live)
+            )
     return list(wants.values())
+
+
+def _always_heard(voice: Track, live: Live) -> bool:
+    """Whether everybody hears it however many others are louder: the stage, the floor, a screen's sound."""
+    return voice.source is Source.SCREEN_AUDIO or _goes_first(voice, live)
+
+
+def _priority(track: Track, live: Live) -> rpc.Priority:
+    if track.source is Source.SCREEN:
+        return "screen"
+    return "speaker" if _goes_first(track, live) else ""
+
+
+def _goes_first(track: Track, live: Live) -> bool:
+    person = live.participants.get(track.identity)
+    return track.identity == live.stage or (person is not None and person.floor)
 
 
 def _voices(live: Live, me: Identity, shown: set[str]) -> list[Track]:

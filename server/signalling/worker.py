@@ -202,7 +202,14 @@ class MediaWorker:
         client = RpcClient(reader, writer, self._link.take)
         self._reading = asyncio.create_task(self._read(client), name="media worker replies")
         try:
-            info = await client.call(rpc.Hello(node=self._settings.node), timeout=START_TIMEOUT_S)
+            info = await client.call(
+                rpc.Hello(
+                    node=self._settings.node,
+                    loudest=self._settings.voices,
+                    above=self._settings.voices_above,
+                ),
+                timeout=START_TIMEOUT_S,
+            )
         except RpcError as error:
             await self._stop()
             raise WorkerStartError(f"the media worker did not say hello: {error}") from error

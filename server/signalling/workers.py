@@ -12,11 +12,11 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 
 from media.framing import RpcError
+from media.statistics import WorkerStats
 from rooms.errors import Code, RoomError
 from rooms.ids import RoomId
 from server.config import Settings
@@ -43,7 +43,7 @@ class WorkerFigures:
     index: int
     restarts: int
     load: int
-    stats: dict[str, Any] | None
+    stats: WorkerStats | None
 
 
 class Workers:
@@ -127,7 +127,7 @@ class Workers:
             for p, counted in zip(begun, stats, strict=True)
         ]
 
-    async def _stats(self, index: int) -> dict[str, Any] | None:
+    async def _stats(self, index: int) -> WorkerStats | None:
         try:
             return await self.links[index].stats()
         except RpcError:

@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.asyncio(loop_scope=
 async def way_of(visitor: Visitor) -> str:
     """What the status pill's details say of the route."""
     await visitor.press("status-pill")
-    await visitor.test("path").wait_for()
-    said = await visitor.test("path").locator("dd").first.inner_text()
+    await visitor.test("way").wait_for()
+    said = await visitor.test("way").inner_text()
     await visitor.page.keyboard.press("Escape")
     return str(said)
 

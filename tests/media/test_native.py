@@ -21,7 +21,7 @@ from media.core.extensions import TRANSPORT_CC, ExtensionIds, Translation
 from media.core.packet import Packet, parse
 from media.core.run import Numbers, Run
 from media.native import NativeWriter
-from media.srtp import PROFILES, Memory, SrtpKeys, SrtpSession
+from media.srtp import PROFILES, Memory, Seal, Sealer, SrtpKeys, SrtpSession
 from media.writer import PlainWriter, Row, Seat, stride_of
 from tests.media.core.rtp import vp8
 
@@ -95,7 +95,7 @@ def test_both_writers_write_the_same_bytes(
     layout = run.layout(16, coalesce=True)
     stride = stride_of(layout)
     written = []
-    for writer in (PlainWriter(lambda *_: 0), NativeWriter(library, protect=0)):
+    for writer in (PlainWriter(protects=False), NativeWriter(library, protects=False)):
         arena = Memory(stride * len(numbers))
         assert writer.write(arena, run, layout, row, 0, len(numbers)) == []
         written.append(
@@ -142,3 +142,81 @@ async def test_without_a_compiler_one_line_says_so(
 async def test_a_library_that_is_none_is_refused(tmp_path: Path) -> None:
     native.library(tmp_path).write_bytes(b"not a library")
     assert await native.build(tmp_path) is None
+
+
+def sealer_of(library: Path) -> Sealer:
+    sealer = NativeWriter(library).sealer
+    if sealer is None:
+        pytest.skip("there is no libcrypto")
+    return sealer
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    profile=st.sampled_from(sorted(PROFILES)),
+    first=st.integers(0, 0xFFFF),
+    steps=st.lists(st.one_of(st.integers(-1100, 1100), st.integers(-0x8100, 0x8100)), max_size=60),
+    body=st.binary(max_size=40),
+)
+def test_the_seal_and_libsrtp_make_the_same_of_every_packet_and_refuse_the_same(
+    library: Path, profile: str, first: int, steps: list[int], body: bytes
+) -> None:
+    """Also behind a wrap of the numbers and out of order: another index would be another nonce."""
+    kind = PROFILES[profile]
+    size = kind.key_bytes + kind.salt_bytes
+    keys = SrtpKeys(kind, bytes(range(7, 7 + size)), bytes(size))
+    sealed, plain = SrtpSession(keys, sealer=sealer_of(library)), SrtpSession(keys)
+    seq = first
+    for n, step in enumerate([0, *steps]):
+        seq += step
+        packet = struct.pack("!BBHII", 0x80, 96, seq & 0xFFFF, 0, 5 + n % 2) + body
+        assert sealed.protect(packet) == plain.protect(packet)
+
+
+def test_the_seal_counts_on_over_many_cycles(library: Path) -> None:
+    keys = SrtpKeys(PROFILES["SRTP_AEAD_AES_128_GCM"], bytes(range(28)), bytes(28))
+    back = SrtpKeys(keys.profile, keys.rx, keys.tx)
+    here, there = SrtpSession(keys, sealer=sealer_of(library)), SrtpSession(back)
+    tags = set()
+    for seq in range(40_000, 40_000 + 3 * 0x10000, 997):
+        packet = struct.pack("!BBHII", 0x80, 96, seq & 0xFFFF, 0, 5) + b"same"
+        sealed = here.protect(packet)
+        assert sealed is not None
+        assert there.unprotect(bytearray(sealed)) == packet
+        tags.add(sealed[12:])
+    # The same key stream twice would show: what is encrypted is always the same.
+    assert len(tags) == len(range(40_000, 40_000 + 3 * 0x10000, 997))
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        "80600001000000000000",
+        "00600001000000000000000500",
+        "8f600001000000000000000500",
+        "906000010000000000000005bede",
+        "906000010000000000000005bede000900000000",
+    ],
+)
+def test_the_seal_refuses_what_is_no_packet(library: Path, packet: str) -> None:
+    keys = SrtpKeys(PROFILES["SRTP_AEAD_AES_256_GCM"], bytes(44), bytes(44))
+    session = SrtpSession(keys, sealer=sealer_of(library))
+    assert session.protect(bytes.fromhex(packet)) is None
+    assert session.counters["malformed"] == 1
+
+
+def test_a_sealer_that_does_not_as_libsrtp_does_is_not_used() -> None:
+    class Other:
+        def seal(self, key: bytes, salt: bytes) -> Seal:
+            raise OSError("libcrypto refuses AES-GCM")
+
+    assert not native.agrees_with_libsrtp(Other())
+
+
+def test_without_libcrypto_packets_are_written_in_c_and_encrypted_by_libsrtp(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "_LIBCRYPTO", ("libnone.so.1",))
+    writer = NativeWriter(library)
+    assert writer.sealer is None
+    assert writer.name == "native-libsrtp"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from typing import Any
 
 from media.core.extensions import AUDIO_LEVEL, MID, ExtensionIds, Wire
 from media.core.packet import Packet, parse
@@ -10,8 +12,14 @@ from media.core.rtcp import Fir, Nack, Pli, RtcpPacket, SenderReport, parse_rtcp
 from media.core.source import Source
 from media.publisher import info_of
 from media.rpc import Kind
-from media.switchboard import Switchboard
-from media.track import KEYFRAME_INTERVAL_S, Layer, PublishedTrack
+from media.switchboard import Alarm, Switchboard
+from media.track import (
+    HOLD_S,
+    IMPATIENT_FRAMES,
+    KEYFRAME_INTERVAL_S,
+    Layer,
+    PublishedTrack,
+)
 
 SSRC = 0x1234
 DELTA = b"\x10\x01\x00\x00"  # VP8: first packet of a frame that needs others
@@ -66,6 +74,8 @@ class Receiver:
 
     def hold_changed(self) -> None:
         self.holds += 1
+
+    def background_changed(self) -> None: ...
 
 
 def published(
@@ -310,3 +320,97 @@ def test_relay_ssrcs_are_even_and_never_given_twice() -> None:
     given = [board.new_relay_ssrc() for _ in range(1000)]
     assert len(set(given)) == 1000
     assert not [ssrc for ssrc in given if ssrc & 1]
+
+
+class Clock:
+    """Calls when the test says that it is time, as the worker's port does."""
+
+    def __init__(self, track: PublishedTrack) -> None:
+        self.drained: list[Callable[[], None]] = []
+        self.alarms: list[tuple[float, Callable[[float], None]]] = []
+        track.board.defer = self.drained.append
+        track.board.later = self.later
+
+    def later(self, delay_s: float, call: Callable[[float], None]) -> Alarm:
+        alarm = (delay_s, call)
+        self.alarms.append(alarm)
+        return Cancels(self.alarms, alarm)
+
+    def end_drain(self) -> None:
+        for call in self.drained:
+            call()
+        self.drained.clear()
+
+
+class Cancels:
+    def __init__(self, alarms: list[Any], alarm: Any) -> None:
+        self._alarms, self._alarm = alarms, alarm
+
+    def cancel(self) -> None:
+        self._alarms.remove(self._alarm)
+
+
+def frame(first: int, count: int) -> list[Packet]:
+    packets = [packet(first + n) for n in range(count)]
+    packets[-1].marker = True
+    return packets
+
+
+def test_a_frame_that_comes_in_two_drains_goes_on_at_its_end() -> None:
+    track, _ = published()
+    (layer,) = track.layers
+    layer.bind(SSRC)
+    receiver = Receiver()
+    layer.add(receiver)
+    clock = Clock(track)
+    one, two, three = frame(0, 3)
+    layer.receive(one, 0.0)
+    clock.end_drain()
+    assert receiver.seqs == []
+    layer.receive(two, 0.0)
+    clock.end_drain()
+    assert len(clock.alarms) == 1
+    layer.receive(three, 0.0)
+    clock.end_drain()
+    assert receiver.seqs == [0, 1, 2]
+    assert clock.alarms == []
+
+
+def test_a_frame_is_waited_for_a_millisecond_and_those_of_a_sender_that_spaces_them_not_at_all() -> None:  # fmt: skip
+    track, _ = published()
+    (layer,) = track.layers
+    layer.bind(SSRC)
+    receiver = Receiver()
+    layer.add(receiver)
+    clock = Clock(track)
+    layer.receive(packet(0), 0.0)
+    clock.end_drain()
+    ((delay_s, call),) = clock.alarms
+    assert delay_s == HOLD_S == 0.001
+    clock.alarms.clear()
+    call(0.001)
+    assert receiver.seqs == [0]
+    for seq in range(1, IMPATIENT_FRAMES + 1):
+        layer.receive(packet(seq), 0.0)
+        clock.end_drain()
+        assert receiver.seqs[-1] == seq
+    layer.receive(packet(IMPATIENT_FRAMES + 1), 0.0)
+    clock.end_drain()
+    assert receiver.seqs[-1] == IMPATIENT_FRAMES
+    assert len(clock.alarms) == 1
+
+
+def test_sound_and_what_was_sent_again_are_never_waited_with() -> None:
+    for kind in ("audio", "video"):
+        track, _ = published(kind=kind)
+        (layer,) = track.layers
+        layer.bind(SSRC)
+        receiver = Receiver()
+        layer.add(receiver)
+        for each in (packet(0), *frame(2, 1)):
+            layer.receive(each, 0.0)
+        clock = Clock(track)
+        layer.receive(packet(1 if kind == "video" else 3), 0.0)
+        clock.end_drain()
+        assert len(receiver.seqs) == 3
+        assert clock.alarms == []

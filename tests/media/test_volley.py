@@ -41,7 +41,7 @@ class Receiver:
         given = {"ssrc": SSRC, "pt": 96, "seq": 0, "ts": 0, "picture": 0, "tl0": 0} | numbers
         path = port.path(self.sock.getsockname())
         assert isinstance(path, Path)
-        self.seat = Seat(path, SrtpSession(keys), Numbers(**given))
+        self.seat = Seat(path, SrtpSession(keys, sealer=port.sealer), Numbers(**given))
 
     def received(self) -> list[Packet]:
         """All that is there, decrypted."""

@@ -268,3 +268,50 @@ async def test_only_within_a_node_does_a_worker_pass_on_what_came_from_another(
         else:
             assert viewer.on("p-video").decoded_sizes() == []
         viewer.close()
+
+
+async def test_of_many_voices_only_the_loudest_and_those_wanted_always_cross(pair: Pair) -> None:
+    people = [Performer(pair.near, f"p{number}") for number in range(10)]
+    try:
+        infos = []
+        for person in people:
+            person.level_dbov = 127
+            infos += await person.publish(video=False)
+        await pair.open()
+        await pair.carry(*infos)
+        tracks = {info.track: [""] for info in infos}
+        await pair.near.client.call(rpc.RelaySend(link="link", tracks=tracks, always=["p9-audio"]))
+        await pair.viewer.watch(*tracks)
+        await connected(pair.far, "a")
+        for person in people[:6]:
+            person.level_dbov = 25
+
+        async def crossed() -> dict[str, int]:
+            figures = (await pair.far.stats())["tracks"]
+            return {track: figures[track]["layers"][""]["packets"] for track in tracks}
+
+        async def cross(*names: str) -> dict[str, int]:
+            """Waits for 25 more packets of each; what crossed meanwhile."""
+            before = await crossed()
+            while True:
+                now = await crossed()
+                if all(now[f"{name}-audio"] >= before[f"{name}-audio"] + 25 for name in names):
+                    return {track: now[track] - before[track] for track in tracks}
+
+        await cross(*(f"p{number}" for number in range(6)), "p9")
+        more = await cross(*(f"p{number}" for number in range(6)), "p9")
+        assert [more[f"p{number}-audio"] for number in (6, 7, 8)] == [0, 0, 0]
+        # The others fall silent, one of those left out begins to speak: heard over there.
+        began = people[7]._ticks
+        people[7].level_dbov = 10
+        sound = pair.viewer.on("p7-audio")
+        await until(lambda: len(sound.packets) >= 25)
+        first = sound.packets[min(sound.packets)]
+        assert 0 <= first.ts32 // 960 - began <= 1
+        assert [pair.viewer.on(track).missing for track in tracks] == [0] * 10
+        (link,) = (await pair.far.stats())["links"].values()
+        nacked = (await pair.far.stats())["tracks"]
+        assert sum(nacked[track]["layers"][""]["nacked"] for track in tracks) == 0, link
+    finally:
+        for person in people:
+            person.close()

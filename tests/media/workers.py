@@ -11,7 +11,9 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
+
+import msgspec
 
 from media import rpc
 from media.framing import Notice, RpcClient
@@ -38,7 +40,8 @@ class RunningWorker:
         return [notice for notice in self.heard if isinstance(notice, kind)]
 
     async def stats(self) -> dict[str, Any]:
-        return await self.client.call(rpc.Stats())
+        stats = await self.client.call(rpc.Stats(detail=True))
+        return cast(dict[str, Any], msgspec.to_builtins(stats))
 
     async def ended(self) -> int:
         async with asyncio.timeout(10):

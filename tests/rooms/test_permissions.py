@@ -36,6 +36,8 @@ EXPECTED: dict[str, set[Role]] = {
     "media.view": ALL,
     "media.answer": ALL,
     "media.restart": ALL,
+    "media.stats": ALL,
+    "connection.read": MODERATOR,
     "recording.start": MODERATOR,
     "recording.stop": MODERATOR,
     "recording.read": MODERATOR,

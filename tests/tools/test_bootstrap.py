@@ -278,3 +278,16 @@ def test_containers_set_only_settings_that_exist() -> None:
         named = set(re.findall(r"\b(YUNHAI_[A-Z_]+)(?=[:=])", (ROOT / name).read_text()))
         assert named
         assert {each.removesuffix("_FILE") for each in named} <= known
+
+
+def test_running_does_not_take_the_tools_away_where_it_is_not_written_down_that_they_are_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An installation that was broken off, or an environment somebody made by hand, has no stamp."""
+    ready_copy(monkeypatch, tmp_path)
+    installed = Installed(monkeypatch)
+    program(tmp_path / ".venv/bin", "pytest")
+    (tmp_path / ".venv/yunhai.json").unlink()
+    assert bootstrap.main(["run"]) == 0
+    assert bootstrap.main(["run"]) == 0
+    assert installed.locks == ["requirements-dev.lock"]

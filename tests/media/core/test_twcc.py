@@ -146,3 +146,15 @@ def test_long_run_over_wraps_with_loss_and_reordering_adds_up() -> None:
     assert acknowledged == 150_000 - dropped - len(flying)
     assert dropped - 5 <= lost <= dropped + 3_000  # edges: what was late counts until it comes
     assert len(departures._sent) == SENT
+
+
+def test_what_went_another_way_is_neither_arrived_nor_lost() -> None:
+    departures, arrivals = Departures(), Arrivals()
+    departures.forget()  # nothing yet
+    for n in range(20):
+        if n == 10:
+            departures.forget()
+        arrivals.received(departures.next(100, 5.0 + n / 100), 5.1 + n / 100)
+    acked = departures.acknowledge(told(arrivals)[0], 6.0)
+    assert len(acked.samples) == 10
+    assert acked.lost == 0

@@ -284,3 +284,12 @@ def test_lines_with_nothing_to_play_are_inactive() -> None:
     agreement, answer = play(player_offer(), track("opus", kind="audio"))
     assert [line.mid for line in agreement.outgoing] == ["1"]
     assert [section.direction for section in answer.sections] == ["inactive", "sendonly"]
+
+
+@pytest.mark.parametrize(("codec", "layered"), [("VP8", False), ("VP9", True), ("AV1", True)])
+def test_dependency_descriptors_are_taken_of_codecs_with_layers_in_one_stream(
+    codec: str, layered: bool
+) -> None:
+    line = VP8.replace("VP8", codec) + f"a=extmap:12 {extensions.DEPENDENCY_DESCRIPTOR}\n"
+    agreement, _ = publish(HEAD + line)
+    assert (12 in video_of(agreement).extensions) is layered

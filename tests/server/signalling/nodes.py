@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import msgspec
 
 from rooms.ids import RoomId
 from rooms.live import Room, RoomKind, Source
@@ -78,7 +80,8 @@ class Node:
         return self.signalling.workers.links[worker].up
 
     async def stats(self, worker: int = 0) -> dict[str, Any]:
-        return await self.signalling.workers.links[worker].stats()
+        stats = await self.signalling.workers.links[worker].stats(detail=True)
+        return cast(dict[str, Any], msgspec.to_builtins(stats))
 
     async def tab(self, who: Grant, room: RoomId = ROOM, kind: SessionKind = "socket") -> Tab:
         return Tab(self, await self.realtime.sessions.open(room, who, kind))

@@ -100,3 +100,34 @@ def test_the_answer_to_the_fullest_offer_fits_into_a_command() -> None:
     (limit,) = (mark.value for mark in get_args(Sdp) if isinstance(mark, MaxLength))
     assert most + 4_096 < min(limit, sio.MESSAGE_BYTES)
     assert most == pytest.approx(56_447, rel=0.05), "what Chromium was seen to answer"
+
+
+def test_the_stage_the_floor_and_the_sound_of_a_screen_are_wanted_always() -> None:
+    present = live(
+        *(track(number, f"p{number}", Source.MICROPHONE) for number in range(3)),
+        track(3, "p0", Source.SCREEN_AUDIO),
+        stage="p1",
+    )
+    floor = replace(present.participants[Identity("p2")], floor=True)
+    present = replace(present, participants={**present.participants, floor.identity: floor})
+    always = {
+        present.tracks[TrackId(want.track)].source + " of " + want.group
+        for want in wanted(MediaView(), present, ME)
+        if want.always
+    }
+    assert always == {"microphone of p1", "microphone of p2", "screen_audio of p0"}
+
+
+def test_a_screen_the_stage_and_the_floor_go_first_on_a_narrow_path() -> None:
+    present = live(
+        track(0, "ann", Source.CAMERA),
+        track(2, "bob", Source.CAMERA),
+        track(4, "bob", Source.SCREEN),
+        track(6, "cem", Source.CAMERA),
+        track(8, "dan", Source.CAMERA),
+        stage="ann",
+    )
+    given = replace(present.participants[Identity("cem")], floor=True)
+    present = replace(present, participants={**present.participants, given.identity: given})
+    wants = wanted(MediaView(tiles=[tile(n) for n in range(5)]), present, ME)
+    assert [w.priority for w in wants] == ["speaker", "", "screen", "speaker", ""]

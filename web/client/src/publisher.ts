@@ -19,11 +19,14 @@ interface Slot {
   published: { id: string; muted: boolean } | null;
 }
 
+/** In one size at three frame rates, of which the server leaves out the upper ones where a path is narrow. */
+type Encoding = RTCRtpEncodingParameters & { scalabilityMode?: "L1T3" };
+
 /** Quarter, half and full size; bit rates for 720p of a person. */
-const SIMULCAST: RTCRtpEncodingParameters[] = [
-  { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
-  { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
-  { rid: "f", scaleResolutionDownBy: 1, maxBitrate: 1_700_000 },
+const SIMULCAST: Encoding[] = [
+  { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000, scalabilityMode: "L1T3" },
+  { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000, scalabilityMode: "L1T3" },
+  { rid: "f", scaleResolutionDownBy: 1, maxBitrate: 1_700_000, scalabilityMode: "L1T3" },
 ];
 const SCREEN: RTCRtpEncodingParameters[] = [{ maxBitrate: 2_500_000, maxFramerate: 15 }];
 const VOICE: RTCRtpEncodingParameters[] = [{ maxBitrate: 48_000 }];
@@ -92,6 +95,13 @@ export class Publisher {
   /** What the server knew of us is gone: its ids mean nothing any more. */
   disown(): void {
     for (const source of this.#slots.keys()) this.lost(source);
+  }
+
+  /** What is published on which line of the connection. */
+  lines(): Map<string, { source: Source; track: string }> {
+    return new Map(
+      [...this.#slots].flatMap(([source, { transceiver, published }]) => (transceiver.mid && published ? [[transceiver.mid, { source, track: published.id }] as const] : [])),
+    );
   }
 
   /** The server's id of what we send as `source`. */

@@ -204,6 +204,8 @@ export interface MediaRestart {
   anew?: boolean;
 }
 
+export type MediaStats = Record<string, never>;
+
 export interface RecordingStart {
   scope: RecordingScope;
 }
@@ -330,6 +332,99 @@ export interface SessionClosed {
   reconnect: boolean;
 }
 
+// What media.stats answers
+
+export interface Route {
+  protocol: "udp" | "tcp";
+  family: "IPv4" | "IPv6";
+}
+
+export interface PartStats {
+  spatial: number;
+  temporal: number;
+  bps: number;
+}
+
+export interface LayerStats {
+  bps: number;
+  width: number;
+  height: number;
+  packets: number;
+  bytes: number;
+  lost: number;
+  repaired: number;
+  missing: number;
+  jitter_s: number;
+  nacked: number;
+  keyframes_asked: number;
+  parts: PartStats[];
+}
+
+export interface TrackStats {
+  room: string;
+  kind: "audio" | "video";
+  codec: string;
+  held: boolean;
+  background: boolean;
+  outputs: number;
+  layers: Record<string, LayerStats>;
+}
+
+export interface PublisherStats {
+  room: string;
+  state: "connecting" | "connected" | "failed" | "closed";
+  srtp: string;
+  route: Route | null;
+  rtt_s: number | null;
+  dropped: Record<string, number>;
+  tracks: Record<string, TrackStats>;
+}
+
+export interface DownStats {
+  track: string;
+  mid: string;
+  kind: "audio" | "video";
+  codec: string;
+  asked: string | null;
+  spatial: number | null;
+  temporal: number | null;
+  sent: string | null;
+  fitting: string | null;
+  reason: "" | "absent" | "unwanted" | "held" | "background" | "bandwidth" | "keyframe";
+  bps: number;
+  packets: number;
+  octets: number;
+  repaired: number;
+  nacked: number;
+  lost: number | null;
+  loss: number | null;
+  jitter_s: number | null;
+  drops: Record<string, number>;
+}
+
+export interface DownlinkStats {
+  room: string;
+  state: "connecting" | "connected" | "failed" | "closed";
+  generation: number;
+  route: Route | null;
+  rtt_s: number | null;
+  estimate_bps: number | null;
+  paused: string[];
+  dropped: Record<string, number>;
+  tracks: DownStats[];
+}
+
+export interface ConnectionStats {
+  session: SessionId;
+  identity: Identity;
+  kind: "socket" | "whip" | "whep";
+  node: NodeId;
+  at_ms: number;
+  workers: number[];
+  publisher: PublisherStats | null;
+  subscriber: DownlinkStats | null;
+}
+
 export interface Commands {
   "room.join": RoomJoin;
   "room.leave": RoomLeave;
@@ -349,6 +444,7 @@ export interface Commands {
   "media.view": MediaView;
   "media.answer": MediaAnswer;
   "media.restart": MediaRestart;
+  "media.stats": MediaStats;
   "recording.start": RecordingStart;
   "recording.stop": RecordingStop;
   "recording.consent": RecordingConsent;
@@ -422,11 +518,13 @@ export const PERMISSIONS: Record<string, readonly Role[] | Record<RoomKind, read
   "media.view": ["moderator", "speaker", "member", "viewer"],
   "media.answer": ["moderator", "speaker", "member", "viewer"],
   "media.restart": ["moderator", "speaker", "member", "viewer"],
+  "media.stats": ["moderator", "speaker", "member", "viewer"],
   "recording.start": ["moderator"],
   "recording.stop": ["moderator"],
   "recording.read": ["moderator"],
   "recording.delete": ["moderator"],
   "recording.consent": ["moderator", "speaker", "member", "viewer"],
+  "connection.read": ["moderator"],
   "whip.publish": ["moderator", "speaker", "member"],
   "whep.play": ["moderator", "speaker", "member", "viewer"],
   "publish.microphone": { lobby: ["moderator", "speaker", "member"], hall: ["moderator", "speaker"], stage: ["moderator", "speaker"], interview: ["moderator", "speaker", "member"], desk: ["moderator", "speaker", "member"], booth: ["moderator", "speaker", "member"], table: ["moderator", "speaker", "member"] },

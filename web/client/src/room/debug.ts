@@ -1,5 +1,6 @@
 // window.yunhai: a handle for tests and support. Reads; changes nothing.
 
+import { read, wayOf, type Way } from "../readings";
 import type { Session } from "./session";
 
 export interface Summary {
@@ -7,37 +8,7 @@ export interface Summary {
   node: string;
   publisher: { state: string; sent: { source: string; rid: string; packets: number; bytes: number; width: number; height: number }[] };
   subscriber: { state: string; video: { track: string; identity: string; source: string; framesDecoded: number; width: number; height: number; freezes: number }[]; audio: { track: string; identity: string; energy: number; samples: number; packets: number }[] };
-  path: Path | null;
-}
-
-export interface Path {
-  protocol: string;
-  relayed: boolean;
-  rtt_ms: number | null;
-}
-
-type Stat = Record<string, unknown> & { type: string; id: string };
-
-async function read(pc: RTCPeerConnection | null): Promise<Stat[]> {
-  return pc ? [...((await pc.getStats()) as unknown as Map<string, Stat>).values()] : [];
-}
-
-/** How the media travels: the chosen pair of the connection that is up. */
-export async function path(session: Session): Promise<Path | null> {
-  for (const pc of [session.media.subscriber.pc, session.media.publisher.pc]) {
-    const stats = await read(pc);
-    const transport = stats.find(({ type }) => type === "transport");
-    const pair = stats.find(({ id }) => id === transport?.["selectedCandidatePairId"]) ?? stats.find((each) => each.type === "candidate-pair" && each["nominated"] === true && each["state"] === "succeeded");
-    if (!pair) continue;
-    const local = stats.find(({ id }) => id === pair["localCandidateId"]);
-    const rtt = pair["currentRoundTripTime"];
-    return {
-      protocol: String(local?.["relayProtocol"] ?? local?.["protocol"] ?? "udp"),
-      relayed: local?.["candidateType"] === "relay",
-      rtt_ms: typeof rtt === "number" ? Math.round(rtt * 1000) : null,
-    };
-  }
-  return null;
+  path: Way | null;
 }
 
 async function stats(session: Session): Promise<Summary> {
@@ -84,7 +55,7 @@ async function stats(session: Session): Promise<Summary> {
         packets: number(stat["packetsReceived"]),
       })),
     },
-    path: await path(session),
+    path: wayOf(received) ?? wayOf(sent),
   };
 }
 

@@ -8,6 +8,7 @@ import { ask } from "../http";
 import { t } from "../i18n";
 import type { Featured } from "../layout";
 import { Media, type Mode } from "../media";
+import { Observer } from "../observer";
 import { Outbox } from "../outbox";
 import { Rights } from "../permissions";
 import { Relays } from "../relays";
@@ -39,6 +40,7 @@ export class Session {
   readonly connection: Connection;
   readonly media: Media;
   readonly outbox: Outbox;
+  readonly observer: Observer;
   readonly messages = signal<Message[]>([]);
   /** Whether the server has messages older than the first shown. */
   readonly earlier = signal(false);
@@ -74,6 +76,7 @@ export class Session {
     this.connection = new Connection(room, token);
     const relays = new Relays(async () => (await ask<{ iceServers: RTCIceServer[] }>("/api/v1/ice", token)).iceServers);
     this.media = new Media(this.connection, relays);
+    this.observer = new Observer(this.connection, this.media);
     const key = `yunhai.outbox.${room}`;
     this.outbox = new Outbox(
       async (id, text) => (await this.connection.call<{ message: Message }>("chat.send", { text }, { id })).message,
@@ -84,6 +87,7 @@ export class Session {
     this.connection.onJoined = (same) => {
       this.#log(this.connection.live.value!.messages, this.messages.value.length === 0);
       this.media.joined(same);
+      this.observer.start();
       this.outbox.open(true);
     };
     this.connection.onEvent = (live, envelope) => this.#event(live, envelope);
@@ -106,6 +110,7 @@ export class Session {
       this.media.offline();
       if (link === "ended") {
         this.media.close();
+        this.observer.stop();
         toasts.value = [];
       }
     });

@@ -1,12 +1,12 @@
 // The status pill: how one is connected, in a word; pressed, what it means and one thing to do.
 
 import { computed, type ReadonlySignal } from "@preact/signals";
-import { useEffect, useState } from "preact/hooks";
 import { now_ms, offset_ms } from "../clock";
 import { t, tn } from "../i18n";
 import { Dialog } from "../ui/dialog";
 import { Icon } from "../ui/icons";
-import { path, type Path } from "./debug";
+import type { Way } from "../readings";
+import { ConnectionPanel } from "./connection";
 import type { Session } from "./session";
 
 export type Status = "connecting" | "connected" | "reconnecting" | "media" | "weak" | "audio" | "text";
@@ -23,7 +23,10 @@ export function statusOf(session: Session): ReadonlySignal<Status> {
   });
 }
 
-function word(status: Status): string {
+/** How it stands; while all is well, also a way that is not the straight one. */
+function word(status: Status, way: Way | null = null): string {
+  if (status === "connected" && way?.relayed) return t("Connected by a relay");
+  if (status === "connected" && way?.protocol === "tcp") return t("Connected by TCP");
   switch (status) {
     case "connecting": return t("Connecting…");
     case "connected": return t("Connected");
@@ -49,23 +52,17 @@ function meaning(status: Status): string {
 
 export function StatusPill({ session }: { session: Session }) {
   const status = statusOf(session).value;
+  const way = session.observer.readings.value.at(-1)?.way ?? null;
   return (
-    <button type="button" class={`pill ${status}`} onClick={() => { session.open.value = "status"; }} aria-haspopup="dialog" data-test="status-pill" data-status={status}>
+    <button type="button" class={`pill ${status}`} onClick={() => { session.open.value = "status"; }} aria-haspopup="dialog" data-test="status-pill" data-status={status} data-way={way ? `${way.protocol}${way.relayed ? " relay" : ""}` : ""}>
       <span class="pill-dot" />
-      <span class="pill-word">{word(status)}</span>
+      <span class="pill-word">{word(status, way)}</span>
     </button>
   );
 }
 
 export function StatusDialog({ session }: { session: Session }) {
   const status = statusOf(session).value;
-  const [way, setWay] = useState<Path | null>(null);
-  useEffect(() => {
-    const read = () => void path(session).then(setWay, () => {});
-    read();
-    const timer = setInterval(read, 2_000);
-    return () => clearInterval(timer);
-  }, []);
   const close = () => { session.open.value = null; };
   const wait_s = Math.ceil((session.connection.nextTry_ms.value - (now_ms.value - offset_ms.value)) / 1000);
   const action = {
@@ -81,19 +78,12 @@ export function StatusDialog({ session }: { session: Session }) {
     <Dialog title={word(status)} onClose={close} test="status-dialog">
       <p>{meaning(status)}</p>
       {status === "reconnecting" && wait_s > 0 && <p class="muted">{tn("Next attempt in {count} second", "Next attempt in {count} seconds", wait_s)}</p>}
-      {status !== "reconnecting" && way && (
-        <dl class="facts" data-test="path">
-          <dt>{t("Route of sound and picture")}</dt>
-          <dd>{way.relayed ? t("through a relay ({protocol})", { protocol: way.protocol.toUpperCase() }) : t("direct ({protocol})", { protocol: way.protocol.toUpperCase() })}</dd>
-          {way.rtt_ms !== null && <><dt>{t("Round trip")}</dt><dd class="tnum">{t("{ms} ms", { ms: way.rtt_ms })}</dd></>}
-          {session.connection.node.value && <><dt>{t("Node")}</dt><dd>{session.connection.node.value}</dd></>}
-        </dl>
-      )}
       {action && (
         <div class="actions">
           <button type="button" class="button primary" onClick={() => { action.run(); close(); }} data-test="status-action">{action.label}</button>
         </div>
       )}
+      {session.connection.live.value && <ConnectionPanel session={session} status={status} />}
     </Dialog>
   );
 }

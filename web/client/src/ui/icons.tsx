@@ -28,6 +28,7 @@ const PATHS: Record<string, ComponentChildren> = {
   forward: <path d="m9.5 5 6.5 7-6.5 7" />,
   clock: <><circle cx="12" cy="12" r="8.5" /><path d="M12 7v5l3.2 2" /></>,
   record: <><circle cx="12" cy="12" r="8.5" /><circle cx="12" cy="12" r="3.5" fill="currentColor" /></>,
+  warning: <path d="M12 4.500 3.500 19.500h17zM12 10.500v4M12 17v.2" />,
   check: <path d="m5 12.5 4.5 4.500L19 7.5" />,
 };
 
