@@ -27,7 +27,7 @@ from media.dtls import Certificate
 from media.framing import RpcError
 from media.rpc import IceCredentials, Kind, PeerState, PublisherAnswer, PublisherOffer, TrackInfo
 from media.rpc import Layer as LayerInfo
-from media.sdp import IncomingTrack, SdpError, SessionDescription, answer_publisher, codecs
+from media.sdp import IncomingTrack, SdpError, SessionDescription, answer_publisher
 from media.sdp import parse as parse_sdp
 from media.statistics import PublisherStats
 from media.switchboard import Switchboard
@@ -168,7 +168,7 @@ class Publisher:
                 codec=codec.name,
                 clock_rate=codec.clock_rate,
                 channels=codec.channels,
-                fmtp=_described(line),
+                fmtp=line.fmtp,
                 rids=_lowest_first(line.rids),
                 board=self._board,
             ),
@@ -359,19 +359,12 @@ def _naming(
 
 def _same_shape(old: IncomingTrack, new: IncomingTrack) -> bool:
     """Whether what subscribers were told of the track still holds."""
-    return (old.mid, old.rids, old.codec.name, _described(old)) == (
+    return (old.mid, old.rids, old.codec.name, old.fmtp) == (
         new.mid,
         new.rids,
         new.codec.name,
-        _described(new),
+        new.fmtp,
     )
-
-
-def _described(line: IncomingTrack) -> str:
-    """The stream's fmtp: what we answered, and the parameter sets that only the offer names."""
-    if not line.parameter_sets:
-        return line.codec.fmtp
-    return f"{line.codec.fmtp};{codecs.PARAMETER_SETS}={line.parameter_sets}"
 
 
 def _lowest_first(rids: tuple[str, ...]) -> tuple[str, ...]:

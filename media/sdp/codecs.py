@@ -47,7 +47,6 @@ COMPLEMENT = {
     "inactive": "inactive",
 }
 MAX_ONE_BYTE_ID = 14
-PARAMETER_SETS = "sprop-parameter-sets"
 MAX_PARAMETER_SETS_CHARS = 1024
 
 
@@ -112,7 +111,7 @@ def parameter_sets(section: Section, codec: Codec) -> str:
     """What an offer says of a codec's parameter sets, in base64 with commas; "" if nothing."""
     for offered in section.codecs:
         if offered.payload_type == codec.payload_type:
-            said = parameters(offered.fmtp).get(PARAMETER_SETS, "")
+            said = parameters(offered.fmtp).get("sprop-parameter-sets", "")
             return said if len(said) <= MAX_PARAMETER_SETS_CHARS else ""
     return ""
 

@@ -35,6 +35,13 @@ class IncomingTrack:
     msid: tuple[str, str]
     parameter_sets: str = ""
 
+    @property
+    def fmtp(self) -> str:
+        """The stream's: what we answered, and the parameter sets that only the offer names."""
+        if not self.parameter_sets:
+            return self.codec.fmtp
+        return f"{self.codec.fmtp};sprop-parameter-sets={self.parameter_sets}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class OutgoingTrack:
