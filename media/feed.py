@@ -105,6 +105,7 @@ class Feed:
                     kind=output.track.kind,
                     codec=info.codec,
                     clock_rate=info.clock_rate,
+                    fmtp=info.fmtp,
                 )
             )
         )

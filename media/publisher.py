@@ -171,7 +171,7 @@ class Publisher:
                 codec=codec.name,
                 clock_rate=codec.clock_rate,
                 channels=codec.channels,
-                fmtp=codec.fmtp,
+                fmtp=line.fmtp,
                 rids=_lowest_first(line.rids),
                 board=self._board,
                 red=line.red is not None,
@@ -364,11 +364,11 @@ def _naming(
 
 def _same_shape(old: IncomingTrack, new: IncomingTrack) -> bool:
     """Whether what subscribers were told of the track still holds."""
-    return (old.mid, old.rids, old.codec.name, old.codec.fmtp, old.red is None) == (
+    return (old.mid, old.rids, old.codec.name, old.fmtp, old.red is None) == (
         new.mid,
         new.rids,
         new.codec.name,
-        new.codec.fmtp,
+        new.fmtp,
         new.red is None,
     )
 

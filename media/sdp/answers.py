@@ -89,6 +89,7 @@ def answer_publisher(
                 sources=_source_pairs(section),
                 msid=section.msid or ("", ""),
                 red=red.payload_type if red else None,
+                parameter_sets=codecs.parameter_sets(section, codec),
             )
         )
         return replace(

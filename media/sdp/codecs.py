@@ -49,6 +49,7 @@ COMPLEMENT = {
     "inactive": "inactive",
 }
 MAX_ONE_BYTE_ID = 14
+MAX_PARAMETER_SETS_CHARS = 1024
 
 
 def parameters(fmtp: str) -> dict[str, str]:
@@ -106,6 +107,15 @@ def answered(codec: Codec) -> Codec:
         fmtp=OPUS_FMTP if name == "opus" else echo,
         feedback=tuple(kind for kind in codec.feedback if kind in FEEDBACK),
     )
+
+
+def parameter_sets(section: Section, codec: Codec) -> str:
+    """What an offer says of a codec's parameter sets, in base64 with commas; "" if nothing."""
+    for offered in section.codecs:
+        if offered.payload_type == codec.payload_type:
+            said = parameters(offered.fmtp).get("sprop-parameter-sets", "")
+            return said if len(said) <= MAX_PARAMETER_SETS_CHARS else ""
+    return ""
 
 
 def rtx_of(section: Section, codec: Codec) -> Codec | None:

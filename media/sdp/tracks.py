@@ -22,6 +22,8 @@ class IncomingTrack:
         rids: simulcast layers in the offer's order, () without simulcast.
         sources: (ssrc, rtx ssrc or None) as far as declared in the offer; with rids they may be absent.
         msid: (stream, track) or ("", "").
+        parameter_sets: what the offer says of H.264's besides the packets
+            (sprop-parameter-sets, RFC 6184 §8.1), "" without.
     """
 
     mid: str
@@ -33,6 +35,14 @@ class IncomingTrack:
     sources: tuple[tuple[int, int | None], ...]
     msid: tuple[str, str]
     red: int | None = None
+    parameter_sets: str = ""
+
+    @property
+    def fmtp(self) -> str:
+        """The stream's: what we answered, and the parameter sets that only the offer names."""
+        if not self.parameter_sets:
+            return self.codec.fmtp
+        return f"{self.codec.fmtp};sprop-parameter-sets={self.parameter_sets}"
 
 
 @dataclass(frozen=True, kw_only=True)
