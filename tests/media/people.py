@@ -26,6 +26,8 @@ from media.core.seqmap import extend_seq
 from tests.media.workers import RunningWorker, connected
 
 FPS = 25
+ROUND_TRIP_S = 0.1
+"""What a viewer asks for again after: more than a loaded machine needs to answer."""
 SIZES = {"": (320, 240), "q": (160, 120), "h": (320, 240), "f": (640, 480)}
 PAYLOAD_BYTES = 300
 
@@ -419,7 +421,7 @@ class Viewer:
         loop = asyncio.get_running_loop()
         self._repairing = loop.call_later(0.01, self._repair)
         for ssrc, losses in self._losses.items():
-            due = losses.due(loop.time(), 0.02)
+            due = losses.due(loop.time(), ROUND_TRIP_S)
             if due:
                 self.client.send_rtcp(build_rr(1) + build_nack(1, ssrc, due))
 
