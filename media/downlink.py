@@ -8,8 +8,7 @@ in SDP about them, is for ``media.subscriber`` and ``media.player``.
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from media.burst import Path
 from media.core.bandwidth import SendEstimate
@@ -32,16 +31,15 @@ from media.core.rtcp import (
 from media.core.twcc import Departures
 from media.downtrack import DownTrack
 from media.dtls import Certificate
+from media.filler import Filler
 from media.ranking import Ranking
 from media.rpc import PeerState, WantedTrack
 from media.srtp import SrtpSession
 from media.statistics import DownlinkStats, DownStats, Reason
 from media.switchboard import Switchboard
-from media.track import PublishedTrack
 from media.transport import Transport
 from media.udp import MediaPort
 
-BEAT_S = 0.02
 ALLOCATE_S = 0.5
 """Layers are chosen anew so often while nothing calls for it earlier."""
 SETTLED_S = 5.0
@@ -102,8 +100,7 @@ class Downlink:
         self._allocated_bps = 0
         self._limit_bps = 0
         self._report_at = 0.0
-        self._padding_bytes = 0
-        self._padding_until = 0.0
+        self._filler = Filler()
         self._rtcp_left = MAX_RTCP_PER_S
         self._nacked_left = MAX_NACKED_PER_S
         self.transport = Transport(
@@ -174,7 +171,8 @@ class Downlink:
         if not self.connected:
             return
         if self._measured:  # else all there is is sent, whoever speaks
-            self._ranking.hear(self._voices(), now)
+            sent = ((self.wants[key], self.downs[key]) for key in self.wants.keys() & self.downs)
+            self._ranking.hear(sent, now)
         keys: list[str] = []
         wishes: list[Wish] = []
         for key, down in self.downs.items():
@@ -203,8 +201,8 @@ class Downlink:
             elif index is None:
                 down.aim(None)
                 paused.append(track.id)
-            elif down.layer is not track.layers[index]:
-                down.aim(track.layers[index])
+            elif (down.layer, down.state) != track.choices[index]:
+                down.aim(*track.choices[index])
             else:
                 down.sync()
             if best is not None:
@@ -221,56 +219,26 @@ class Downlink:
             self.paused = paused
             self._tell_paused(paused)
 
-    def _voices(self) -> Iterator[tuple[WantedTrack, PublishedTrack]]:
-        for key, down in self.downs.items():
-            if down.kind == "audio" and down.track is not None and key in self.wants:
-                yield self.wants[key], down.track
-
     def _wish(self, key: str, down: DownTrack) -> Wish | None:
-        want, track = self.wants.get(key), down.track
-        if want is None or track is None or track.held:
-            return None
-        if track.background and not want.always:
-            return None
-        layer = down.layer
-        following = layer is not None and layer.track is track
-        return Wish(
-            rank=self._ranking.rank(want, down.kind),
-            layers=track.states,
-            current=track.layers.index(layer) if following and layer else None,
-            max_width=want.max_width,
-            max_height=want.max_height,
-        )
+        want = self.wants.get(key)
+        return None if want is None else self._ranking.wish(want, down)
 
     def _probe(self, wanted_bps: int, now: float) -> None:
         """Begin to see whether the path carries what is missing; ``attend`` goes on with it."""
-        if self._padding_bytes or not any(down.can_probe for down in self.downs.values()):
+        if self._filler.left_bytes or not any(down.can_probe for down in self.downs.values()):
             return
         padding = self._estimate.probe(wanted_bps, self._allocated_bps, now)
         if padding is not None:
+            self._filler.begin(padding, now)
             self.board.unsettled.add(self)
-            self._padding_bytes = padding.size_bytes
-            self._padding_until = now + padding.duration
-
-    def _pad(self, now: float) -> None:
-        """Send this beat's share of a probe's padding."""
-        left_s = self._padding_until - now
-        carriers = [down for down in self.downs.values() if down.can_probe]
-        if not carriers or left_s < 0:
-            self._padding_bytes = 0
-            return
-        share = self._padding_bytes * min(1.0, BEAT_S / max(left_s, BEAT_S))
-        carrier = next((down for down in carriers if down.layer is not None), carriers[0])
-        sent = carrier.pad(math.ceil(share), now)
-        self._padding_bytes = max(0, self._padding_bytes - sent) if sent else 0
 
     def attend(self, now: float) -> bool:
         """Act on what changed since the last beat; whether to be called on the next one too."""
         if self._dirty:
             self.allocate(now)
-        if self._padding_bytes:
-            self._pad(now)
-        return self._dirty or self._padding_bytes > 0
+        if self._filler.left_bytes:
+            self._filler.beat(self.downs.values(), now)
+        return self._dirty or self._filler.left_bytes > 0
 
     def tick(self, now: float) -> None:
         """Reports, budgets and layers; call it ten times a second besides ``attend``."""
@@ -318,8 +286,8 @@ class Downlink:
 
     def _stats(self, key: str, down: DownTrack) -> DownStats:
         wish = self._wish(key, down)
-        best = None if wish is None else fitting(wish.layers, wish.max_width, wish.max_height)
-        rid = down.track.layers[best].rid if down.track is not None and best is not None else None
+        best = fitting(wish.layers, wish.max_width, wish.max_height) if wish else None
+        rid = None if down.track is None or best is None else down.track.choices[best][0].rid
         return down.stats(self.reason(key, down), rid)
 
     def reason(self, key: str, down: DownTrack) -> Reason:
@@ -397,7 +365,7 @@ class Downlink:
         first, self._measured = not self._measured, True
         bps = self._estimate.bps
         if bps < self._limit_bps:
-            self._padding_bytes = 0
+            self._filler.stop()
         if first or bps < self._allocated_bps or bps > WIDER * self._limit_bps:
             self.reconsider()
 

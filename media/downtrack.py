@@ -12,8 +12,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from media.burst import Path
+from media.core.codecs import codec as find_codec
 from media.core.extensions import ExtensionIds, Wire
 from media.core.forwarder import Drop, Forwarder
+from media.core.layers import LayerState
 from media.core.nack import Repairs
 from media.core.packet import Packet
 from media.core.rtcp import Report, SenderReport
@@ -28,6 +30,11 @@ from media.track import KEYFRAME_INTERVAL_S, Layer, PublishedTrack
 KEYFRAMES_AT_ONCE = 10.0
 KEYFRAMES_PER_S = 0.4
 """What one receiver may ask for, beside what a switch of layers needs."""
+
+LOSSY = 5
+"""Of 256 packets; from there on redundancy, which doubles a voice's bytes, is worth them."""
+REDUNDANT_S = 30.0
+"""So long it goes on after the last such report: losses come in spells."""
 
 _scratch = bytearray(2048)
 _view = memoryview(_scratch)
@@ -73,6 +80,8 @@ class DownTrack:
         track: what is sent, None while there is nothing.
         ids: header extensions as the receiver numbers them.
         layer: which layer is sent or about to be, None when paused.
+        state: how much of it.
+        redundant: is sent redundant audio (RFC 2198) as it comes, because its path loses packets.
         always: wanted also while the room listens to others.
         waiting: would be sent were it not in the background.
         description: goes along with sender reports (SDES).
@@ -92,7 +101,10 @@ class DownTrack:
         self.ids = ExtensionIds(line.extensions)
         self.track: PublishedTrack | None = None
         self.layer: Layer | None = None
-        self.always = self.waiting = False
+        self.state: LayerState | None = None
+        self.always = self.waiting = self.redundant = False
+        self._pt, self._red = line.codec.payload_type, line.red
+        self._lossy_at = float("-inf")
         self._layers: set[Layer] = set()
         self._sitting: Sitting | None = None
         self._repairs = Repairs()
@@ -104,13 +116,13 @@ class DownTrack:
         self.bps = 0
         self._keyframes_left = KEYFRAMES_AT_ONCE
         self._keyframe_at = float("-inf")
-        self._keyframe_due = False
         self.description = b""
         self.forwarder = Forwarder(
             ssrc=line.track.ssrc,
             pt=line.codec.payload_type,
             clock_rate=line.codec.clock_rate,
             keyframes=self.kind == "video",
+            layered=find_codec(line.codec.name).layered,
             rtx_ssrc=line.track.rtx_ssrc if line.rtx is not None else 0,
             rtx_pt=line.rtx or 0,
             rtx_seq=secrets.randbits(15),
@@ -120,15 +132,22 @@ class DownTrack:
         """Take what a later answer settled."""
         self.stand_up()
         self.mid = line.mid
-        self.forwarder.pt = line.codec.payload_type
+        self.forwarder.pt = self._pt = line.codec.payload_type
         self.forwarder.rtx_pt = line.rtx or 0
-        ids = ExtensionIds(line.extensions)
-        if ids != self.ids:
-            for layer in self._layers:
-                layer.remove(self)
-            self.ids = ids
-            for layer in self._layers:
-                layer.add(self)
+        self._red = line.red
+        self._reshape(ExtensionIds(line.extensions), self.redundant and self._red is not None)
+
+    def _reshape(self, ids: ExtensionIds, redundant: bool) -> None:
+        """Get packets in another form from the next one on."""
+        if ids == self.ids and redundant == self.redundant:
+            return
+        self.stand_up()
+        for layer in self._layers:
+            layer.remove(self)
+        self.ids, self.redundant = ids, redundant
+        self.forwarder.pt = self._pt
+        for layer in self._layers:
+            layer.add(self)
 
     def feed(self, track: PublishedTrack | None) -> None:
         """Send this track from now on; a picture changes at the new one's first keyframe."""
@@ -144,12 +163,17 @@ class DownTrack:
             track.attach(self)
         self._carrier.reconsider()
 
-    def aim(self, layer: Layer | None, temporal: int = 7) -> None:
-        """Send that layer as soon as it can be, or nothing."""
+    def aim(self, layer: Layer | None, state: LayerState | None = None) -> None:
+        """Send that layer, or a part of it, as soon as it can be; or nothing."""
         self.stand_up()
         source = layer.source if layer is not None else None
         self.layer = layer if source is not None else None
-        self.forwarder.aim(source, temporal)
+        if layer is None or source is None:
+            self.state = None
+            self.forwarder.aim(None)
+        else:
+            self.state = state or layer.state
+            self.forwarder.aim(source, spatial=self.state.spatial, temporal=self.state.temporal)
         self.sync()
 
     def sync(self) -> None:
@@ -175,6 +199,8 @@ class DownTrack:
     def forward(self, packet: Packet, wire: Wire, now: float) -> None:
         """Send the packet on, if its turn has come."""
         drop = self.forwarder.map(packet)
+        if self.redundant and self._red is not None:
+            self.forwarder.pt = self._red if packet.red else self._pt
         if drop is not None:
             self.drops[drop] += 1
             return
@@ -256,7 +282,7 @@ class DownTrack:
         if track is None or self.forwarder.map(packet) is not None:
             return False
         stamped = self.ids.transport_cc or self.ids.abs_send_time
-        if stamped and not self.forwarder.rtx_ssrc:
+        if (stamped or self._red is not None) and not self.forwarder.rtx_ssrc:
             # Another header under the same SRTP index would use a GCM nonce twice (RFC 7714 §8.1).
             return False
         wire = track.translation(self.ids).apply(packet, now)
@@ -269,22 +295,25 @@ class DownTrack:
 
     def keyframe_wanted(self, now: float) -> None:
         """The receiver lost its picture (PLI, FIR). One that always does gets few: all pay for them."""
-        if self.layer is None:
-            return
-        if now >= self._keyframe_at + KEYFRAME_INTERVAL_S:
-            earned = (now - self._keyframe_at) * KEYFRAMES_PER_S
-            left = min(KEYFRAMES_AT_ONCE, self._keyframes_left + earned)
-            self._keyframe_at = now
-            self._keyframe_due = left >= 1
-            self._keyframes_left = left - self._keyframe_due
-        if self._keyframe_due:
-            self.layer.request_keyframe(now)
-        else:
+        if self.layer is None or now < self._keyframe_at + KEYFRAME_INTERVAL_S:
+            return  # the last one is on its way
+        earned = (now - self._keyframe_at) * KEYFRAMES_PER_S
+        left = min(KEYFRAMES_AT_ONCE, self._keyframes_left + earned)
+        self._keyframe_at = now
+        if left < 1:
+            self._keyframes_left = left
             self.layer.track.board.counters["keyframe_ignored"] += 1
+        else:
+            self._keyframes_left = left - 1
+            self.layer.request_keyframe(now)
 
     def round_trip(self, report: Report, now: float) -> float | None:
         """Read the round trip out of a receiver's report on us."""
         self.report = report
+        if self._red is not None:
+            if report.fraction_lost >= LOSSY:
+                self._lossy_at = now
+            self._reshape(self.ids, now - self._lossy_at < REDUNDANT_S)
         return self.forwarder.rtt(report, now)
 
     def sender_report(self, now: float) -> SenderReport | None:
@@ -308,7 +337,7 @@ class DownTrack:
             and not track.held
             and (self.always or not track.background)
         ):
-            self.aim(layer)
+            self.aim(layer, self.state if self.layer is layer else None)
         self._carrier.reconsider()
 
     def hold_changed(self) -> None:
@@ -356,6 +385,8 @@ class DownTrack:
             kind=self.kind,
             codec=self.codec,
             asked=self.layer.rid if self.layer is not None else None,
+            spatial=self.state.spatial if self.state is not None else None,
+            temporal=self.state.temporal if self.state is not None else None,
             sent=current.rid if current is not None else None,
             fitting=fitting,
             reason=reason,
@@ -384,4 +415,5 @@ def outgoing(track_id: str, group: str, info: TrackInfo, ssrc: int = 0) -> Outgo
         fmtp=info.fmtp,
         ssrc=ssrc,
         rtx_ssrc=ssrc - 1,
+        red=info.red,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from media import libc
 from media.srtp import Memory
@@ -43,9 +43,10 @@ class Inlet:
             self._headers[_WORDS * i] = self._names.address + i * _NAME_BYTES
             self._headers[_WORDS * i + 2] = iovecs + 16 * i
             self._headers[_WORDS * i + 3] = 1
-        self._name_sizes = array("Q", [_NAME_BYTES]) * AT_ONCE
+        # The kernel writes the address's size over it, which for one socket is always the same.
+        self._headers[1::_WORDS] = array("Q", [_NAME_BYTES]) * AT_ONCE
 
-    def receive(self) -> Iterator[tuple[memoryview, bytes]]:
+    def receive(self) -> Iterable[tuple[memoryview, bytes]]:
         """Give each datagram and its source (``struct sockaddr``), at most ``AT_ONCE``.
 
         Good until the next call. One of more than ``SLOT_BYTES`` is cut there.
@@ -54,16 +55,15 @@ class Inlet:
             OSError: as ``recvfrom``, before anything is given.
         """
         if libc.lib is None:
-            yield from self._receive_singly()
-            return
-        headers = self._headers
-        headers[1::_WORDS] = self._name_sizes
+            return self._receive_singly()
         count = libc.lib.recvmmsg(self._fd, self._messages, AT_ONCE, _DONTWAIT, libc.ffi.NULL)
         if count < 0:
             raise OSError(libc.ffi.errno, "recvmmsg")
-        sizes = headers[7 : _WORDS * count : _WORDS]
-        for view, source, size in zip(self._views, self._sources, sizes, strict=False):
-            yield view[: size & 0xFFFFFFFF], bytes(source)
+        sizes = self._headers[7 : _WORDS * count : _WORDS]
+        return [
+            (view[: size & 0xFFFFFFFF], bytes(source))
+            for view, source, size in zip(self._views, self._sources, sizes, strict=False)
+        ]
 
     def _receive_singly(self) -> Iterator[tuple[memoryview, bytes]]:
         for view in self._views:

@@ -126,9 +126,11 @@ def agrees_with_libsrtp(sealer: Sealer) -> bool:
 
 
 class NativeWriter:
-    """Owner: the process. Does what ``PlainWriter`` does."""
+    """Owner: the process. Does what ``PlainWriter`` does.
 
-    name = "native"
+    Attributes:
+        name: ``native``, or ``native-libsrtp`` where no libcrypto was found to encrypt with.
+    """
 
     def __init__(self, library: Path, *, protects: bool = True) -> None:
         """Args:
@@ -143,6 +145,7 @@ class NativeWriter:
             raise OSError(f"{library.name} was made for another layout")
         self._plain = not protects
         self.sealer: Sealer | None = _sealer(opened)
+        self.name = "native" if self.sealer is not None else "native-libsrtp"
         self._image = Memory(IMAGE_BYTES)
         self._image_at = _ffi.cast("void *", self._image.address)
         self._arena: Memory | None = None

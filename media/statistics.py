@@ -28,6 +28,15 @@ class Route:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PartStats:
+    """Part of an encoding: its layers up to these; 7 is all there are."""
+
+    spatial: int
+    temporal: int
+    bps: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class LayerStats:
     """One encoding as it arrives.
 
@@ -39,6 +48,7 @@ class LayerStats:
         jitter_s: RFC 3550 §A.8.
         nacked: packets asked for, each time counted.
         keyframes_asked: by PLI or FIR.
+        parts: what can be sent of it besides the whole, lowest first.
     """
 
     bps: int
@@ -52,6 +62,7 @@ class LayerStats:
     jitter_s: float
     nacked: int
     keyframes_asked: int
+    parts: list[PartStats]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +108,7 @@ class DownStats:
 
     Attributes:
         asked: rid of the layer that is sent or about to be, None for none.
+        spatial, temporal: up to which layers inside ``asked``, 7 for all.
         sent: rid of the layer sent last, None before the first.
         fitting: rid of the layer that its tile could show; another one than ``asked``
             is sent for want of bandwidth.
@@ -112,6 +124,8 @@ class DownStats:
     kind: Kind
     codec: str
     asked: str | None
+    spatial: int | None
+    temporal: int | None
     sent: str | None
     fitting: str | None
     reason: Reason

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from media.core.forwarder import Drop
 from media.voices import Crowd, Voices
@@ -37,8 +37,33 @@ def _at_once(call: Callable[[], None]) -> None:
     call()
 
 
+def _nothing() -> None:
+    """Nobody beats."""
+
+
 def _never(delay_s: float, call: Callable[[float], None]) -> None:
     """No clock: what would be called later is not."""
+
+
+T = TypeVar("T")
+
+
+class Waiting(set[T]):
+    """Those to be looked at on the next beat.
+
+    Args:
+        rouse: called when somebody waits and nobody did.
+    """
+
+    def __init__(self, rouse: Callable[[], None]) -> None:
+        super().__init__()
+        self._rouse = rouse
+
+    def add(self, one: T) -> None:
+        """Let it wait."""
+        if not self:
+            self._rouse()
+        super().add(one)
 
 
 class Switchboard:
@@ -52,6 +77,7 @@ class Switchboard:
         drops: packets that down tracks since closed did not forward, by ``Drop``.
         defer: calls something when all that has arrived by now was read; at once by default.
         crowd: of rooms that begin from now on.
+        rouse: the next beat shall come soon; nothing by default.
         later: calls something after so many seconds, with the time; gives None if it does not,
             as by default.
     """
@@ -63,10 +89,11 @@ class Switchboard:
     ) -> None:
         self.defer = defer
         self.later = later
+        self.rouse: Callable[[], None] = _nothing
         self.ssrc = secrets.randbits(32) | 1
         self.tracks: dict[str, PublishedTrack] = {}
-        self.attention: set[Layer] = set()
-        self.unsettled: set[Downlink] = set()
+        self.attention: Waiting[Layer] = Waiting(self._wake)
+        self.unsettled: Waiting[Downlink] = Waiting(self._wake)
         self.counters: Counter[str] = Counter()
         self.drops = [0] * len(Drop)
         self._watchers: dict[str, set[Watcher]] = {}
@@ -74,6 +101,9 @@ class Switchboard:
         self._voices: dict[str, Voices] = {}
         self._relay_ssrc = secrets.randbits(32) & 0xFFFFFFFE
         self._ssrc = secrets.randbits(31) | 1
+
+    def _wake(self) -> None:
+        self.rouse()
 
     def add(self, track: PublishedTrack) -> None:
         self.tracks[track.id] = track

@@ -15,7 +15,8 @@ from dataclasses import replace
 from typing import Literal, TypeVar
 
 from media import census, rpc
-from media.downlink import BEAT_S, Downlink
+from media.beat import Beat
+from media.downlink import Downlink
 from media.dtls import Certificate
 from media.feed import Feed
 from media.framing import Notice, Request, RpcError
@@ -29,7 +30,6 @@ from media.switchboard import Switchboard
 from media.udp import MediaPort
 from media.voices import Crowd
 
-BEATS_PER_TICK = 5
 OFFERS_SLICE_S = 0.004
 """So long at a time offers are made on our own account; then packets have their turn."""
 
@@ -58,11 +58,14 @@ class Worker:
         self._changed: dict[str, Subscriber] = {}
         self._renewal: asyncio.Handle | None = None
         self._census = census.Census()
-        self._beats = 0
         self._closed = False
         self._started_at = self._loop.time()
-        self._late_s = 0.0
-        self._timer = self._loop.call_later(BEAT_S, self._beat)
+        self._beat = Beat(
+            self._loop,
+            self._board,
+            tick=self._tick,
+            broken=lambda link: self._give_up(self._name_of(link)),
+        )
 
     def handle(self, request: Request) -> object:
         """Do what the node asks.
@@ -283,29 +286,6 @@ class Worker:
 
     # Time.
 
-    def _beat(self) -> None:
-        now = self._loop.time()
-        self._late_s = max(self._late_s, now - self._timer.when())
-        self._timer = self._loop.call_later(BEAT_S, self._beat)
-        attention = self._board.attention
-        for layer in tuple(attention):
-            try:
-                if layer.attend(now):
-                    continue
-            except Exception:
-                _log.exception("a layer of %s cannot be looked after", layer.track.id)
-            attention.discard(layer)
-        for link in tuple(self._board.unsettled):
-            try:
-                if link.attend(now):
-                    continue
-            except Exception:
-                self._give_up(self._name_of(link))
-            self._board.unsettled.discard(link)
-        self._beats += 1
-        if self._beats % BEATS_PER_TICK == 0:
-            self._tick(now)
-
     def _name_of(self, link: Downlink) -> str:
         return next(
             name
@@ -339,7 +319,7 @@ class Worker:
         self._census.tick(self._peers, now)
 
     def _stats(self, *, detail: bool) -> WorkerStats:
-        late_s, self._late_s = self._late_s, 0.0
+        late_s, self._beat.late_s = self._beat.late_s, 0.0
         board = self._board
         published, layers = census.published(board.tracks.values())
         down, drops = census.on_their_way(self._peers.values(), board)
@@ -383,7 +363,7 @@ class Worker:
     def close(self) -> None:
         """Say goodbye to every peer and let go of everything but the port."""
         self._closed = True
-        self._timer.cancel()
+        self._beat.close()
         if self._renewal is not None:
             self._renewal.cancel()
         for name in tuple(self._peers):

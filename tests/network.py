@@ -30,6 +30,7 @@ class Namespace:
     """
 
     name: str
+    near_cable: str
     cable: str
     near: str
     far: str
@@ -52,6 +53,13 @@ class Namespace:
         """Take the spare address instead of the own one, as when one walks out of the Wi-Fi."""
         _run("ip", "-n", self.name, "addr", "del", f"{self.far}/29", "dev", self.cable)
         _run("ip", "-n", self.name, "addr", "add", f"{self.spare}/29", "dev", self.cable)
+
+    def carry(self, bps: int, queue_ms: int = 200) -> None:
+        """Let so much through towards the namespace from now on, with so long a queue before it."""
+        _run(
+            "tc", "qdisc", "replace", "dev", self.near_cable, "root", "handle", "1:",
+            "tbf", "rate", f"{bps}bit", "burst", "3000", "limit", str(bps * queue_ms // 8000 + 3000),
+        )  # fmt: skip
 
     def script(self, path: Path, program: str) -> Path:
         """Write an executable that runs the program inside."""
@@ -81,6 +89,6 @@ def namespace() -> Iterator[Namespace]:
         _run("ip", "-n", name, "addr", "add", f"{far}/29", "dev", theirs)
         _run("ip", "-n", name, "link", "set", theirs, "up")
         _run("ip", "-n", name, "link", "set", "lo", "up")
-        yield Namespace(name, theirs, near, far, spare)
+        yield Namespace(name, ours, theirs, near, far, spare)
     finally:
         _run("ip", "netns", "del", name)

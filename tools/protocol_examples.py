@@ -101,6 +101,7 @@ _CONNECTION: JSON = {
                         "jitter_s": 0.004,
                         "nacked": 11,
                         "keyframes_asked": 0,
+                        "parts": [],
                     }
                 },
             }
@@ -122,6 +123,8 @@ _CONNECTION: JSON = {
                 "kind": "video",
                 "codec": "VP8",
                 "asked": "h",
+                "spatial": 7,
+                "temporal": 1,
                 "sent": "h",
                 "fitting": "f",
                 "reason": "",

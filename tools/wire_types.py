@@ -55,6 +55,7 @@ export type Signal = { [N in keyof Signals]: { name: N; data: Signals[N] } }[key
 
 STATISTICS = (
     statistics.Route,
+    statistics.PartStats,
     statistics.LayerStats,
     statistics.TrackStats,
     statistics.PublisherStats,

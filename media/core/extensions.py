@@ -45,6 +45,7 @@ class ExtensionIds:
         "_key",
         "abs_send_time",
         "audio_level",
+        "dependency",
         "mid",
         "repaired_rid",
         "rid",
@@ -59,6 +60,7 @@ class ExtensionIds:
     audio_level: int
     transport_cc: int
     abs_send_time: int
+    dependency: int
 
     def __init__(self, uris: Mapping[int, str]) -> None:
         self.uris = dict(uris)
@@ -70,6 +72,7 @@ class ExtensionIds:
         self.audio_level = ids.get(AUDIO_LEVEL, 0)
         self.transport_cc = ids.get(TRANSPORT_CC, 0)
         self.abs_send_time = ids.get(ABS_SEND_TIME, 0)
+        self.dependency = ids.get(DEPENDENCY_DESCRIPTOR, 0)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ExtensionIds) and self._key == other._key
@@ -82,13 +85,14 @@ class Wire:
     """A packet with its extensions in the target's ids and our padding for its; shared by its subscribers.
 
     ``data`` (``size`` bytes) is to be copied, then header fields patched. Offsets into
-    it, 0 where there is no such thing: ``twcc`` (transport-wide number), ``picture_at``
-    (``wide``: 15 bits), ``tl0_at``. ``marker`` is 0x80 or 0; ``payload`` the payload's offset,
+    it, 0 where there is no such thing: ``twcc`` (transport-wide number), ``frame_at`` (frame
+    number of the dependency descriptor), ``picture_at`` (``wide``: 15 bits), ``tl0_at``. ``marker`` is 0x80 or 0; ``payload`` the payload's offset,
     ``octets`` its size without padding.
     """
 
     __slots__ = (
         "data",
+        "frame_at",
         "marker",
         "octets",
         "payload",
@@ -100,6 +104,7 @@ class Wire:
     )
 
     data: bytearray
+    frame_at: int
     marker: int
     octets: int
     payload: int
@@ -121,13 +126,20 @@ class Translation:
 
     Owned by a track, one per distinct set of subscriber ids; remembers the last
     packet so that all subscribers of a batch share its result.
+
+    Args:
+        redundant: packets of redundant audio (RFC 2198) stay what they are; else only
+            their newest block is left.
     """
 
-    __slots__ = ("_identity", "_packet", "_table", "_wire", "source", "target")
+    __slots__ = ("_identity", "_packet", "_table", "_wire", "redundant", "source", "target")
 
-    def __init__(self, source: ExtensionIds, target: ExtensionIds) -> None:
+    def __init__(
+        self, source: ExtensionIds, target: ExtensionIds, *, redundant: bool = False
+    ) -> None:
         self.source = source
         self.target = target
+        self.redundant = redundant
         wanted = {uri: number for number, uri in target.uris.items() if uri not in _PRIVATE}
         table = bytearray(256)
         for number, uri in source.uris.items():
@@ -141,12 +153,14 @@ class Translation:
         if packet is self._packet and self._wire is not None:
             return self._wire
         wire = Wire()
-        wire.payload = packet.payload
-        wire.twcc = 0
+        wire.payload = packet.red or packet.payload
+        wire.twcc = wire.frame_at = 0
         data = bytearray(packet.data)
         if packet.end < len(data):
             del data[packet.end :]
             data[0] &= 0xDF
+        if packet.red and not self.redundant:
+            del data[packet.red : packet.payload]
         wire.data = data
         room = 0
         if packet.profile == ONE_BYTE:
@@ -198,6 +212,8 @@ class Translation:
                     wire.twcc = at + 1
                 elif number == target.abs_send_time and head & 0x0F == 2:
                     _stamp(data, at + 1, now)
+                elif number == target.dependency and head & 0x0F >= 2:
+                    wire.frame_at = at + 2
             else:
                 data[at:after] = bytes(after - at)
             at = after
@@ -229,6 +245,8 @@ class Translation:
                     wire.twcc = at + 2
                 elif number == target.abs_send_time and length == 3:
                     _stamp(data, at + 2, now)
+                elif number == target.dependency and length >= 3:
+                    wire.frame_at = at + 3
             else:
                 data[at:after] = bytes(after - at)
             at = after

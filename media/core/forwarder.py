@@ -12,6 +12,8 @@ from media.core.outgoing import Outgoing
 from media.core.packet import Packet
 from media.core.rtcp import Report, SenderReport
 from media.core.run import Numbers
+from media.core.segment import Segment
+from media.core.selection import EVERY, Selection
 from media.core.seqmap import SeqMap
 from media.core.source import MAX_DROPOUT, Source
 
@@ -33,28 +35,9 @@ class Drop(IntEnum):
     PAUSED = 0  # no layer wanted
     OTHER_LAYER = 1
     WAITING_KEYFRAME = 2
-    TEMPORAL = 3
+    UPPER_LAYER = 3  # temporal or spatial, above what is wanted
     PADDING = 4  # carries no payload
     TOO_OLD = 5  # its place in the outgoing numbers is gone
-
-
-class _Segment:
-    """A stretch of the outgoing stream that came from one source."""
-
-    __slots__ = ("first_out", "map", "source", "tl0_delta", "ts_delta")
-
-    def __init__(
-        self, source: Source, seqmap: SeqMap, first_out: int, ts_delta: int, tl0_delta: int
-    ) -> None:
-        self.source = source
-        self.map = seqmap
-        self.first_out = first_out
-        self.ts_delta = ts_delta
-        self.tl0_delta = tl0_delta
-
-    def holds(self, source: Source | None, seq: int) -> bool:
-        """Whether a number of a source went through here, or is kept free."""
-        return self.source is source and self.map.first <= seq <= self.map.highest
 
 
 class Forwarder(Outgoing):
@@ -69,6 +52,8 @@ class Forwarder(Outgoing):
         ssrc, pt: outgoing.
         clock_rate: Hz.
         keyframes: switches wait for one (video).
+        layered: the codec may have spatial layers in one stream (VP9, AV1); else picture ids
+            are told without those left out.
         seq, ts: first outgoing number and timestamp, random (RFC 3550 §5.1); without, those
             of the first packet, so that all who begin on one source share its numbers.
         rtx_ssrc, rtx_pt: 0 when RTX was not negotiated.
@@ -77,17 +62,19 @@ class Forwarder(Outgoing):
     __slots__ = (
         "_clock_rate",
         "_dropped_picture",
+        "_dropped_ts",
         "_first_ts",
+        "_frame",
         "_keyframes",
         "_last",
         "_last_segment",
+        "_layered",
         "_map",
         "_next_out",
         "_past",
         "_reports",
         "_segment",
-        "_temporal",
-        "_temporal_target",
+        "_selection",
         "current",
         "target",
     )
@@ -102,6 +89,7 @@ class Forwarder(Outgoing):
         pt: int,
         clock_rate: int,
         keyframes: bool,
+        layered: bool = False,
         seq: int | None = None,
         ts: int | None = None,
         rtx_ssrc: int = 0,
@@ -113,29 +101,31 @@ class Forwarder(Outgoing):
         self.target = None
         self._clock_rate = clock_rate
         self._keyframes = keyframes
+        self._layered = layered
         self._next_out = -1 if seq is None else 0x10000 + (seq & 0xFFFF)
         self._first_ts = None if ts is None else 0x100000000 + (ts & 0xFFFFFFFF)
-        self._segment: _Segment | None = None  # of ``current``
+        self._segment: Segment | None = None  # of ``current``
         self._map: SeqMap | None = None  # of ``_segment``
-        self._past: list[_Segment] = []
+        self._past: list[Segment] = []
         self._last: Packet | None = None  # newest forwarded
-        self._last_segment: _Segment | None = None  # where ``_last`` went
-        self._temporal = 7  # tid has 3 bits at most
-        self._temporal_target = 7
+        self._last_segment: Segment | None = None  # where ``_last`` went
+        self._selection = Selection(layered=layered)
+        self._frame = -1  # newest frame number sent in a dependency descriptor
         self._dropped_picture = -1
+        self._dropped_ts = 0  # outgoing; what is late and older may yet go out
         self._reports: list[tuple[int, float]] = []
 
-    def aim(self, source: Source | None, temporal: int = 7) -> None:
-        """Want another source (at its next keyframe) or none (at once), up to a temporal layer."""
+    def aim(self, source: Source | None, *, spatial: int = EVERY, temporal: int = EVERY) -> None:
+        """Want another source (at its next keyframe) or none (at once), up to these layers."""
         self.target = source
-        self._temporal_target = temporal
+        self._selection.aim(spatial, temporal)
         if source is None:
             self._finish()
 
     @property
     def wants_keyframe(self) -> bool:
         """Whether ``target`` should be asked for a keyframe."""
-        return self._keyframes and self.target is not self.current
+        return self._keyframes and (self.target is not self.current or self._selection.stuck)
 
     def map(self, packet: Packet) -> Drop | None:
         """Decide; None means forward it."""
@@ -158,13 +148,16 @@ class Forwarder(Outgoing):
         if packet.payload == packet.end:
             seqmap.skip(seq)
             return Drop.PADDING
-        if packet.begins and self._temporal != self._temporal_target:
-            self._settle_temporal(packet)
-        if packet.temporal > self._temporal:
+        selection = self._selection
+        if not selection.whole and not selection.admits(packet):
             return self._leave_out(packet, seqmap)
+        if self._layered:
+            self.ends = segment.ends(packet, selection.top)
+            self._note_frame(packet, segment)
         seqmap.highest = seq
         self.seq = seq + seqmap.delta
         self.ts = packet.ts + segment.ts_delta
+        self.frame_delta = segment.frame_delta
         if packet.picture >= 0:
             self.picture = packet.picture + seqmap.picture_delta
         self.tl0 = packet.tl0 + segment.tl0_delta
@@ -180,7 +173,7 @@ class Forwarder(Outgoing):
         if self._keyframes and not packet.keyframe:
             return Drop.WAITING_KEYFRAME
         self._finish()
-        picture_delta = tl0_delta = 0
+        picture_delta = tl0_delta = frame_delta = 0
         last, before = self._last, self._last_segment
         if self._next_out < 0:
             # In the lower half: while the first packets may be lost or come out of order, no
@@ -195,13 +188,19 @@ class Forwarder(Outgoing):
                 picture_delta = newest + 1 - packet.picture
             if packet.tl0 >= 0 and last.tl0 >= 0:
                 tl0_delta = last.tl0 + before.tl0_delta + 1 - packet.tl0
+        if self._layered and packet.dependency is not None and self._frame >= 0:
+            frame_delta = self._frame + 1 - packet.dependency.number
         seqmap = SeqMap(packet.seq, self._next_out, picture_delta)
-        segment = _Segment(source, seqmap, self._next_out, ts_delta, tl0_delta)
+        segment = Segment(source, seqmap, self._next_out, ts_delta, tl0_delta, frame_delta & 0xFFFF)
         self.current = source
         self._segment = self._last_segment = segment
         self._map = seqmap
-        self._temporal = self._temporal_target
+        self._selection.begin(packet)
         self._dropped_picture = -1
+        self.frame_delta = segment.frame_delta
+        if self._layered:
+            self.ends = segment.ends(packet, self._selection.top)
+            self._note_frame(packet, segment)
         self.seq = self._next_out
         seqmap.highest = packet.seq
         self.ts = packet.ts + ts_delta
@@ -210,14 +209,14 @@ class Forwarder(Outgoing):
         self._last = packet
         return None
 
-    def _align(self, packet: Packet, source: Source, last: Packet, before: _Segment) -> int:
+    def _align(self, packet: Packet, source: Source, last: Packet, before: Segment) -> int:
         """Choose what to add to timestamps of a new segment.
 
         By the publisher's clock where sender reports of both sources tell it, else by
         the time that passed between the packets; always forward.
         """
-        newest = last.ts + before.ts_delta
-        guess = newest + int((packet.arrival - last.arrival) * self._clock_rate)
+        newest = max(last.ts + before.ts_delta, self._dropped_ts)
+        guess = last.ts + before.ts_delta + int((packet.arrival - last.arrival) * self._clock_rate)
         old = before.source
         exact = guess
         if source is old:
@@ -240,26 +239,26 @@ class Forwarder(Outgoing):
         self._segment = None
         self._map = None
 
-    def _settle_temporal(self, packet: Packet) -> None:
-        """Change the temporal limit between frames: down at once, up where the stream allows."""
-        if self._temporal_target < self._temporal:
-            self._temporal = self._temporal_target
-        elif packet.sync and self._temporal < packet.temporal <= self._temporal_target:
-            self._temporal = packet.temporal
-        elif packet.keyframe:
-            self._temporal = self._temporal_target
+    def _note_frame(self, packet: Packet, segment: Segment) -> None:
+        if packet.dependency is not None:
+            self._frame = packet.dependency.number + segment.frame_delta & 0xFFFF
 
     def _leave_out(self, packet: Packet, seqmap: SeqMap) -> Drop:
-        """Drop a packet of a temporal layer above the limit, and its picture id with it."""
+        """Drop a packet of a layer above the limit, and its picture id with it.
+
+        VP9's stay: its layers share them, and refer to others by their distance.
+        """
+        if self._segment is not None:
+            self._dropped_ts = packet.ts + self._segment.ts_delta
         picture = packet.picture
-        if picture >= 0 and picture != self._dropped_picture:
+        if picture >= 0 and picture != self._dropped_picture and not self._layered:
             self._dropped_picture = picture
             seqmap.skip(packet.seq, 1)
         else:
             seqmap.skip(packet.seq)
-        return Drop.TEMPORAL
+        return Drop.UPPER_LAYER
 
-    def _segment_of(self, packet: Packet) -> _Segment | None:
+    def _segment_of(self, packet: Packet) -> Segment | None:
         """Find the segment that has, or keeps free, this packet's number."""
         source, seq = packet.source, packet.seq
         segment = self._segment
@@ -283,6 +282,8 @@ class Forwarder(Outgoing):
         if packet.picture >= 0:
             self.picture = packet.picture + seqmap.picture_delta_at(packet.seq)
         self.tl0 = packet.tl0 + segment.tl0_delta
+        self.frame_delta = segment.frame_delta
+        self.ends = self._layered and segment.ended(packet)
         return None
 
     def steady(self, source: Source | None, newest: int) -> Numbers | None:
@@ -297,8 +298,8 @@ class Forwarder(Outgoing):
             or self.current is not source
             or self.target is not source
             or seqmap.highest != newest
-            or self._temporal < 7
-            or self._temporal_target < 7
+            or not self._selection.whole
+            or segment.frame_delta
         ):
             return None
         return Numbers(
@@ -317,6 +318,8 @@ class Forwarder(Outgoing):
         assert seqmap is not None
         seqmap.highest = newest
         self._last = last
+        if self._layered:
+            self._note_frame(last, segment)
         self.seq = last.seq + seqmap.delta
         self.ts = last.ts + segment.ts_delta
         self.packets += packets

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from media.core.selection import EVERY
+
 # A picture may be stretched by a quarter before people prefer the next layer,
 # which costs three to four times as much (judgement).
 STRETCH = 1.25
@@ -17,12 +19,17 @@ HEADROOM = 1.2
 
 @dataclass(slots=True)
 class LayerState:
-    """A layer as measured. ``width``, ``height`` 0 while unknown; ``bps`` 0: not being sent."""
+    """A layer as measured, or part of one: up to a spatial and a temporal layer inside it.
+
+    ``width``, ``height`` 0 while unknown; ``bps`` 0: not being sent.
+    """
 
     rid: str
     width: int
     height: int
     bps: int
+    spatial: int = EVERY
+    temporal: int = EVERY
 
 
 class Rank(IntEnum):
@@ -54,7 +61,7 @@ class Wish:
 def fitting(layers: Sequence[LayerState], max_width: int, max_height: int) -> int | None:
     """Index of the smallest living layer that fills the tile, else the largest; None if none lives.
 
-    Unknown sizes are taken as half of the next larger layer's, or twice the next
+    Of parts alike in size the last: all its pictures. Unknown sizes are taken as half of the next larger layer's, or twice the next
     smaller's; with none known the largest living layer is chosen.
     """
     living = [index for index, layer in enumerate(layers) if layer.bps > 0]
@@ -62,22 +69,33 @@ def fitting(layers: Sequence[LayerState], max_width: int, max_height: int) -> in
         return None
     if not max_width and not max_height:
         return living[-1]
+    steps = _steps(layers)
     for index in living:
-        width, height = _size(layers, index)
+        width, height = _size(layers, steps, index)
         if (max_width and width * STRETCH >= max_width) or (
             max_height and height * STRETCH >= max_height
         ):
-            return index
+            return max(at for at in living if steps[at] == steps[index])
     return living[-1]
 
 
-def _size(layers: Sequence[LayerState], index: int) -> tuple[float, float]:
+def _steps(layers: Sequence[LayerState]) -> list[int]:
+    """For each the number of its size, parts that differ in time alone having one."""
+    steps: list[int] = []
+    for index, layer in enumerate(layers):
+        before = layers[index - 1] if index else layer
+        same = (layer.rid, layer.spatial) == (before.rid, before.spatial)
+        steps.append((steps[-1] if steps else 0) + (not same))
+    return steps
+
+
+def _size(layers: Sequence[LayerState], steps: Sequence[int], index: int) -> tuple[float, float]:
     """Size of a layer, reckoned from the nearest known one; (0, 0) when none is known."""
     known = [at for at, layer in enumerate(layers) if layer.width and layer.height]
     if not known:
         return 0, 0
     nearest = min(known, key=lambda at: abs(at - index))
-    scale = 2.0 ** (index - nearest)
+    scale = 2.0 ** (steps[index] - steps[nearest])
     return layers[nearest].width * scale, layers[nearest].height * scale
 
 

@@ -14,6 +14,7 @@ from media.core.packet import U16
 # Bound once: these run for every packet of every subscriber.
 _put_header = struct.Struct("!BHII").pack_into  # M PT, seq, timestamp, SSRC; byte 0 is the wire's
 _put_u16 = U16.pack_into
+_get_u16 = U16.unpack_from
 
 
 def stamp(
@@ -42,7 +43,8 @@ def stamp(
 class Outgoing:
     """The numbers of the packet to be written, and how to write it.
 
-    ``seq``, ``ts`` (extended), ``picture`` and ``tl0`` are set before ``write``: by
+    ``ends``: it ends a picture, whatever its marker says. ``frame_delta`` is added to the frame
+    number of its dependency descriptor. ``seq``, ``ts`` (extended), ``picture`` and ``tl0`` are set before ``write``: by
     ``Forwarder.map``, or by a relay link straight from the packet. ``packets`` and
     ``octets`` count what ``write`` rendered, for sender reports.
 
@@ -54,6 +56,8 @@ class Outgoing:
 
     __slots__ = (
         "_rtx_seq",
+        "ends",
+        "frame_delta",
         "octets",
         "packets",
         "picture",
@@ -77,6 +81,8 @@ class Outgoing:
         self.ts = 0
         self.picture = 0
         self.tl0 = 0
+        self.ends = False
+        self.frame_delta = 0
         self.packets = 0
         self.octets = 0
         self._rtx_seq = rtx_seq
@@ -88,6 +94,11 @@ class Outgoing:
         stamp(buffer, at, wire, self.pt, self.seq, self.ts, self.ssrc, self.picture, self.tl0)
         if wire.twcc:
             _put_u16(buffer, at + wire.twcc, twcc_seq)
+        if self.ends:
+            buffer[at + 1] |= 0x80
+        if wire.frame_at and self.frame_delta:
+            (frame,) = _get_u16(wire.data, wire.frame_at)
+            _put_u16(buffer, at + wire.frame_at, frame + self.frame_delta & 0xFFFF)
         self.packets += 1
         self.octets += wire.octets
         return size
@@ -102,7 +113,7 @@ class Outgoing:
         start = at + wire.payload
         buffer[start + 2 : at + size + 2] = bytes(buffer[start : at + size])
         _put_u16(buffer, start, self.seq & 0xFFFF)
-        self._put_rtx_header(buffer, at, wire.marker, self.ts)
+        self._put_rtx_header(buffer, at, buffer[at + 1] & 0x80, self.ts)
         return size + 2
 
     def write_padding(

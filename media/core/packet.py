@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from media.core.dependency import Descriptor
     from media.core.source import Source
 
 MAX_EXTENSION_WORDS = 64  # 256 bytes: twice what the richest senders use, read for each packet
@@ -34,6 +35,7 @@ class Malformed(Enum):
     EXTENSION = "extension"
     PADDING = "padding"
     RTX = "rtx"
+    RED = "red"
 
 
 class Packet:
@@ -47,20 +49,28 @@ class Packet:
 
     Set by ``even_out``: ``padding``, bytes of it to send behind the payload; 0 until then.
 
+    Set by ``open_red``: ``red``, where the blocks of redundant audio begin of which ``payload``
+    is the newest; 0 without.
+
     Set by ``Source.receive``: ``source``, ``seq``, ``ts`` (extended), ``arrival``.
 
     Set by ``Codec.inspect``: ``begins`` (first packet of a frame), ``keyframe``
     (first packet of a keyframe), ``temporal`` (0 when unknown), ``sync`` (an
     up-switch to this temporal layer may happen here), ``picture`` (VP8 picture id or -1)
     with ``picture_at`` (offset) and ``picture_mask`` (0x7F or 0x7FFF), ``tl0`` (or -1)
-    with ``tl0_at``.
+    with ``tl0_at``; of VP9 and AV1 also ``spatial``, ``ends`` (last packet of a spatial layer's
+    frame) and ``dependency`` (None; its descriptor, if the layer reads them, and then ``active``:
+    bitmask of the decode targets being sent).
     """
 
     __slots__ = (
+        "active",
         "arrival",
         "begins",
         "data",
+        "dependency",
         "end",
+        "ends",
         "extensions",
         "extensions_end",
         "keyframe",
@@ -72,9 +82,11 @@ class Packet:
         "picture_mask",
         "profile",
         "pt",
+        "red",
         "seq",
         "seq16",
         "source",
+        "spatial",
         "ssrc",
         "sync",
         "temporal",
@@ -96,6 +108,7 @@ class Packet:
     extensions: int
     extensions_end: int
     padding: int
+    red: int
     source: Source | None
     seq: int
     ts: int
@@ -109,6 +122,10 @@ class Packet:
     picture_mask: int
     tl0: int
     tl0_at: int
+    spatial: int
+    ends: bool
+    dependency: Descriptor | None
+    active: int
 
 
 def parse(data: bytes | bytearray) -> Packet | Malformed:
@@ -121,7 +138,7 @@ def parse(data: bytes | bytearray) -> Packet | Malformed:
     if first & 0xC0 != 0x80:
         return Malformed.VERSION
     packet.data = data
-    packet.padding = 0
+    packet.padding = packet.red = 0
     packet.pt = second & 0x7F
     packet.marker = second > 0x7F
     offset = 12
@@ -221,7 +238,7 @@ def unwrap_rtx(packet: Packet, ssrc: int, pt: int) -> Packet | Malformed:
         return Malformed.RTX
     data = packet.data
     restored = Packet()
-    restored.padding = 0
+    restored.padding = restored.red = 0
     restored.seq16 = (data[payload] << 8) | data[payload + 1]
     restored.data = copy = bytearray(data[:payload])
     copy += data[payload + 2 : packet.end]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from media.core import extensions
 from media.sdp.model import Codec, Extension, Section
@@ -13,7 +14,8 @@ PREFERENCE: Mapping[str, Sequence[str]] = {
 }
 CLOCK_RATES = {"opus": 48000, "vp8": 90000, "h264": 90000, "vp9": 90000, "av1": 90000}
 FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc")
-OPUS_FMTP = "minptime=10;useinbandfec=1"
+OPUS_FMTP = "minptime=10;useinbandfec=1;usedtx=1"
+"""Asks senders for repair within the stream and for silence that is not sent (RFC 7587 §6.1)."""
 ECHOED = {
     "h264": ("level-asymmetry-allowed", "packetization-mode", "profile-level-id"),
     "vp9": ("profile-id",),
@@ -23,18 +25,22 @@ ECHOED = {
 
 BOTH = (extensions.MID, extensions.ABS_SEND_TIME, extensions.TRANSPORT_CC)
 VIDEO = (extensions.VIDEO_ORIENTATION,)
-"""Not the dependency descriptor: its frame numbers would have to be rewritten at each layer switch."""
+LAYERED = ("vp9", "av1")
+"""Codecs with layers in one stream, which dependency descriptors tell of."""
 
-RECEIVED: Mapping[str, Collection[str]] = {
+_RECEIVED: Mapping[str, Collection[str]] = {
     "audio": (*BOTH, extensions.AUDIO_LEVEL),
     "video": (*BOTH, *VIDEO, extensions.RID, extensions.REPAIRED_RID),
 }
-SENT: Mapping[str, Sequence[str]] = {
+_SENT: Mapping[str, Sequence[str]] = {
     "audio": (*BOTH, extensions.AUDIO_LEVEL),
     "video": (*BOTH, *VIDEO),
 }
 OUR_IDS = {
-    uri: number for number, uri in enumerate((*BOTH, extensions.AUDIO_LEVEL, *VIDEO), start=1)
+    uri: number
+    for number, uri in enumerate(
+        (*BOTH, extensions.AUDIO_LEVEL, *VIDEO, extensions.DEPENDENCY_DESCRIPTOR), start=1
+    )
 }
 COMPLEMENT = {
     "sendrecv": "sendrecv",
@@ -43,12 +49,27 @@ COMPLEMENT = {
     "inactive": "inactive",
 }
 MAX_ONE_BYTE_ID = 14
+MAX_PARAMETER_SETS_CHARS = 1024
 
 
 def parameters(fmtp: str) -> dict[str, str]:
     """Of an fmtp line, names in lower case."""
     pairs = (part.strip().partition("=") for part in fmtp.split(";"))
     return {name.lower(): value for name, _, value in pairs if name}
+
+
+def received(kind: str, codec: str) -> Collection[str]:
+    """Header extensions we want of a sender."""
+    return (*_RECEIVED[kind], *_layers(codec))
+
+
+def sent(kind: str, codec: str) -> Sequence[str]:
+    """Header extensions we send."""
+    return (*_SENT[kind], *_layers(codec))
+
+
+def _layers(codec: str) -> Sequence[str]:
+    return (extensions.DEPENDENCY_DESCRIPTOR,) if codec.lower() in LAYERED else ()
 
 
 def choose(section: Section) -> Codec | None:
@@ -88,6 +109,15 @@ def answered(codec: Codec) -> Codec:
     )
 
 
+def parameter_sets(section: Section, codec: Codec) -> str:
+    """What an offer says of a codec's parameter sets, in base64 with commas; "" if nothing."""
+    for offered in section.codecs:
+        if offered.payload_type == codec.payload_type:
+            said = parameters(offered.fmtp).get("sprop-parameter-sets", "")
+            return said if len(said) <= MAX_PARAMETER_SETS_CHARS else ""
+    return ""
+
+
 def rtx_of(section: Section, codec: Codec) -> Codec | None:
     """RFC 4588 retransmissions of a codec."""
     for rtx in section.codecs:
@@ -98,6 +128,20 @@ def rtx_of(section: Section, codec: Codec) -> Codec | None:
                 clock_rate=rtx.clock_rate,
                 fmtp=f"apt={codec.payload_type}",
             )
+    return None
+
+
+def red_of(section: Section, codec: Codec) -> Codec | None:
+    """Redundant audio of a codec alone (RFC 2198 §5)."""
+    for red in section.codecs:
+        names = red.fmtp.split("/")
+        if (
+            red.name.lower() == "red"
+            and red.clock_rate == codec.clock_rate
+            and len(names) > 1
+            and set(names) == {str(codec.payload_type)}
+        ):
+            return replace(red, feedback=())
     return None
 
 

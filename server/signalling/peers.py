@@ -30,7 +30,7 @@ from rooms.events import (
     TrackUpdated,
 )
 from rooms.ids import Identity, NodeId, RoomId, SessionId, TrackId
-from rooms.signals import MediaPaused, MediaState, SpeakerChanged
+from rooms.signals import MediaState, SpeakerChanged
 from server.realtime.mirror import RoomMirror
 from server.realtime.scope import Scope
 from server.realtime.service import Realtime
@@ -297,8 +297,7 @@ class Peers:
     def _paused(self, notice: rpc.PausedNotice) -> None:
         found = self._find(notice.peer)
         if found is not None and notice.peer == found[1].subscriber.peer:
-            tracks = [TrackId(track) for track in notice.tracks]
-            found[1].session.signal(MediaPaused(tracks=tracks, reason="bandwidth"))
+            found[1].subscriber.paused([TrackId(track) for track in notice.tracks])
 
     def _heard(self, worker: int, notice: rpc.SpeakersNotice) -> None:
         self._speakers.take(worker, notice)

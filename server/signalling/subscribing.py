@@ -12,7 +12,7 @@ from media.framing import RpcError
 from rooms.commands import MediaAnswer, MediaView
 from rooms.errors import Code, RoomError
 from rooms.ids import TrackId
-from rooms.signals import MediaOffer, ReceivedTrack
+from rooms.signals import MediaOffer, MediaPaused, ReceivedTrack
 from server.realtime.scope import Scope
 from server.realtime.sessions import Session
 from server.signalling.media_link import NO_RUN, MediaLink, room_error
@@ -54,6 +54,7 @@ class Subscriber:
         self._base = 0
         self._generation = 0
         self._unanswered: MediaOffer | None = None
+        self._paused: MediaPaused | None = None
         self._anew_due = False
         self._waiting = False
         self._closed = False
@@ -70,9 +71,11 @@ class Subscriber:
             )
         self._wish = wish
         self._waiting = False
+        # The client may ask again because its socket was lost, and signals with it.
         if self._unanswered is not None:
-            # The client asks again, so the offer may have been lost with its socket.
             self._session.signal(self._unanswered)
+        if self._paused is not None:
+            self._session.signal(self._paused)
         self.wake()
 
     def wake(self) -> None:
@@ -130,6 +133,11 @@ class Subscriber:
         if offer.peer == self.peer:
             self._tell(offer)
 
+    def paused(self, tracks: list[TrackId]) -> None:
+        """The worker holds these back for want of bandwidth, and no others."""
+        self._paused = MediaPaused(tracks=tracks, reason="bandwidth")
+        self._session.signal(self._paused)
+
     async def close(self) -> None:
         self._closed = True
         await self._abandon()
@@ -158,6 +166,8 @@ class Subscriber:
         self.peer = None
         self._applied = []
         self._waiting = False
+        if self._paused is not None and self._paused.tracks:
+            self.paused([])
 
     async def _step(self) -> None:
         wish = self._wish

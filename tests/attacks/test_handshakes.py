@@ -12,31 +12,13 @@ from OpenSSL import SSL
 
 from media.dtls import DEADLINE_S
 from tests.attacks.conftest import MakeRogue
-from tests.attacks.venue import Stranger, Venue, credentials_in
+from tests.attacks.venue import Stranger, Venue, credentials_in, fragment, record
 from tests.wire import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 SEED = 20261122
 CLOSE_NOTIFY, HANDSHAKE_FAILURE = b"\x01\x00", b"\x02\x28"
-
-
-def record(kind: int, body: bytes, *, epoch: int = 0, number: int = 0) -> bytes:
-    """RFC 6347 §4.1."""
-    head = bytes([kind, 0xFE, 0xFD]) + epoch.to_bytes(2, "big") + number.to_bytes(6, "big")
-    return head + len(body).to_bytes(2, "big") + body
-
-
-def fragment(kind: int, size: int, sequence: int, at: int, body: bytes) -> bytes:
-    """RFC 6347 §4.2.2."""
-    return (
-        bytes([kind])
-        + size.to_bytes(3, "big")
-        + sequence.to_bytes(2, "big")
-        + at.to_bytes(3, "big")
-        + len(body).to_bytes(3, "big")
-        + body
-    )
 
 
 async def test_a_certificate_that_was_not_announced_gets_no_keys(

@@ -10,19 +10,16 @@ import pytest
 from media import stun
 from media.parameters import IceCredentials
 from tests.attacks.conftest import MakeRogue
-from tests.attacks.venue import Stranger, Venue, credentials_in
+from tests.attacks.venue import Stranger, Venue, credentials_in, fragment, record
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 SEED = 20261122
 FLOOD = 20_000
 
-# A ClientHello of DTLS 1.2 that offers TLS_NULL_WITH_NULL_NULL only (RFC 6347 §4.2.2).
-NULL_HELLO = bytes.fromhex(
-    "16fefd0000000000000000003901000021000000000000002d"  # record and handshake headers
-    "fefd" + "07" * 32 + "00"  # version, random, no session
-    "00" + "0002" + "0000" + "0100"  # no cookie, the NULL cipher, no compression
-)
+# A ClientHello of DTLS 1.2 that offers nothing but TLS_NULL_WITH_NULL_NULL (RFC 6347 §4.2.1).
+_HELLO = b"\xfe\xfd" + bytes(32) + b"\0\0" + b"\0\2\0\0" + b"\1\0"
+NULL_HELLO = record(22, fragment(1, len(_HELLO), 0, 0, _HELLO))
 
 
 async def test_empty_datagrams_are_counted_and_nothing_more(

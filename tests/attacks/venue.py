@@ -7,7 +7,6 @@ import contextlib
 import socket
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 from media import rpc, sdp, stun
 from media.client import MediaClient
@@ -256,9 +255,22 @@ def credentials_in(answer: str) -> IceCredentials:
     return ice
 
 
-def dropped(stats: dict[str, Any], kind: str, peer: str) -> dict[str, int]:
-    counters: dict[str, int] = stats[kind][peer]["dropped"]
-    return counters
+def record(kind: int, body: bytes, *, epoch: int = 0, number: int = 0) -> bytes:
+    """RFC 6347 §4.1."""
+    head = bytes([kind, 0xFE, 0xFD]) + epoch.to_bytes(2, "big") + number.to_bytes(6, "big")
+    return head + len(body).to_bytes(2, "big") + body
+
+
+def fragment(kind: int, size: int, sequence: int, at: int, body: bytes) -> bytes:
+    """RFC 6347 §4.2.2."""
+    return (
+        bytes([kind])
+        + size.to_bytes(3, "big")
+        + sequence.to_bytes(2, "big")
+        + at.to_bytes(3, "big")
+        + len(body).to_bytes(3, "big")
+        + body
+    )
 
 
 def numbers(start: int = 0) -> Iterator[int]:

@@ -73,6 +73,10 @@ class Datagrams:
         start = i * SLOT_BYTES
         return self.memory[start : start + self._messages[i].msg_len]
 
+    def second_bytes(self, count: int) -> bytes:
+        """The second byte of each of the first so many, which tells media from the rest."""
+        return self.memory[1 : count * SLOT_BYTES : SLOT_BYTES].tobytes()
+
     def arrived_ns(self, i: int) -> int:
         """When the kernel received it, by the wall clock; 0 if it did not say."""
         if self._messages[i].msg_hdr.msg_controllen < _timespec.size:

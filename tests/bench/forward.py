@@ -1,19 +1,17 @@
-"""Forwarding cost: our node and Janus under the same load, in turns, in one run."""
+"""Forwarding cost: our node and its peers under the same load, in turns, in one run."""
 
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from tests.bench import servers
+from tests.bench.contenders import YARDSTICKS, Contender, ready
 from tests.bench.load import Load, Shape, Window
-from tests.bench.machine import can_count, circumstances, cores, pinned
-from tests.bench.report import Section, SkippedError, Table, percentiles
-from tests.bench.servers import Start
+from tests.bench.machine import circumstances, cores, pinned
+from tests.bench.report import Section, Table, percentiles
 
 TITLE = "Forwarding: CPU time per packet"
 METHOD = """\
@@ -37,29 +35,30 @@ from the publisher's send to the kernel's time of arrival. Memory is the growth 
 per session. A join lasts from the first word of signalling to the first media packet, four at a
 time while media flows to those already in.
 
-Janus is its VideoRoom plugin as Debian ships it, with one event loop and ICE-lite, which is its
-cheapest configuration; memory of its first sessions is a matter of its allocator."""
+*Yunhai, native* writes packets with its part in C, *Yunhai, Python* without it
+(`YUNHAI_NATIVE=0`); both have one media worker. Janus is its VideoRoom plugin as Debian ships it,
+with one event loop and ICE-lite, which is its cheapest configuration; memory of its first sessions
+is a matter of its allocator. Medooze is its npm package behind a small front of ours, with one
+endpoint, hence one UDP port and one thread for media. Ratios are of all windows together, and in
+brackets the least and the greatest of any turn."""
 
 HEAD = [
-    "publishers x sessions", "server", "CPU ÷ Janus", "µs per packet", "user + kernel",
-    "packets/s", "lost", "transit p50 / p95 / p99 ms", "kB a session", "join p50 / p95 ms", "SRTP",
+    "publishers x sessions", "server", *(f"CPU ÷ {name}" for name in YARDSTICKS), "µs per packet",
+    "user + kernel", "packets/s", "lost", "transit p50 / p95 / p99 ms", "kB a session",
+    "join p50 / p95 ms", "SRTP",
 ]  # fmt: skip
 
 
-async def measure(shapes: Sequence[Shape], windows: int, seconds: float) -> Section:
+async def measure(
+    shapes: Sequence[Shape], contenders: Sequence[str], windows: int, seconds: float
+) -> Section:
     """Run all shapes.
 
     Raises:
         SkippedError: this is not Linux.
     """
-    if not can_count():
-        raise SkippedError(f"forward: it counts with Linux's /proc, which {sys.platform} lacks")
-    remarks = []
-    starts: list[Start] = [servers.node]
-    if servers.janus_is_installed():
-        starts.append(servers.janus)
-    else:
-        remarks.append("Janus is not installed, so there is nothing to compare with (Debian: `apt-get install janus`).")  # fmt: skip
+    remarks: list[str] = []
+    found = ready(contenders, remarks)
     server_core, load_core = cores()
     if server_core is None:
         remarks.append("There is one core only: server and load share it.")
@@ -68,7 +67,7 @@ async def measure(shapes: Sequence[Shape], windows: int, seconds: float) -> Sect
     with pinned(load_core):
         for shape in shapes:
             try:
-                rows += await _measure_shape(shape, starts, windows, seconds, server_core, remarks)
+                rows += await _measure_shape(shape, found, windows, seconds, server_core, remarks)
             except* (ConnectionError, TimeoutError) as failed:
                 remarks.append(f"{shape}: not measured; {failed.exceptions[0]}.")
     return Section("forward", TITLE, METHOD, told, Table(HEAD, rows), remarks)
@@ -76,7 +75,7 @@ async def measure(shapes: Sequence[Shape], windows: int, seconds: float) -> Sect
 
 async def _measure_shape(
     shape: Shape,
-    starts: Sequence[Start],
+    contenders: Sequence[Contender],
     windows: int,
     seconds: float,
     core: int | None,
@@ -85,33 +84,32 @@ async def _measure_shape(
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         loads: dict[str, Load] = {}
-        for start in starts:
-            server = await stack.enter_async_context(start(folder, core))
+        for contender in contenders:
+            server = await stack.enter_async_context(contender.start(folder, core))
             opened = Load.open(server, server.pid, shape)
-            loads[server.name] = await stack.enter_async_context(opened)
+            loads[contender.name] = await stack.enter_async_context(opened)
         measured: dict[str, list[Window]] = {name: [] for name in loads}
         for turn in range(windows):
             names = list(loads) if turn % 2 == 0 else list(reversed(loads))
             for name in names:
                 measured[name].append(await loads[name].window(seconds))
     for name, load in loads.items():
-        remarks += _doubts(name, shape, load, sum(measured[name], Window()))
+        remarks += doubts(f"{name}, {shape}", load, sum(measured[name], Window()))
     return [_row(name, shape, load, measured) for name, load in loads.items()]
 
 
 def _row(name: str, shape: Shape, load: Load, measured: dict[str, list[Window]]) -> list[str]:
     total = sum(measured[name], Window())
     packet_us = 1e6 / max(1, total.got)
-    lost = 1 - total.got / max(1, total.expected)
     return [
         str(shape),
         name,
-        _ratio(measured[name], measured.get("Janus")),
+        *(_ratio(measured[name], measured.get(yardstick)) for yardstick in YARDSTICKS),
         f"{total.us_per_packet:.1f}",
         f"{total.usage.user_s * packet_us:.1f} + {total.usage.system_s * packet_us:.1f}",
         f"{total.got / total.seconds:,.0f}",
-        f"{lost:.2%}" if lost else "none",
-        percentiles(load.transit_ns, 0.5, 0.95, 0.99, scale=1e-6, digits=2),
+        f"{total.lost:.2%}" if total.lost else "none",
+        percentiles(total.transit_ns, 0.5, 0.95, 0.99, scale=1e-6, digits=2),
         f"{load.session_bytes / 1000:.0f}",
         percentiles(load.joins_s, 0.5, 0.95, scale=1e3, digits=0),
         load.profile.removeprefix("SRTP_"),
@@ -129,19 +127,19 @@ def _ratio(ours: list[Window], theirs: list[Window] | None) -> str:
     return f"**{whole:.2f}** ({min(turns):.2f} to {max(turns):.2f})"
 
 
-def _doubts(name: str, shape: Shape, load: Load, total: Window) -> list[str]:
+def doubts(what: str, load: Load, total: Window) -> list[str]:
     """Why a figure should not be believed, if it should not."""
-    doubts = []
+    found = []
     if load.faults:
-        seen = ", ".join(f"{count} {what}" for what, count in sorted(load.faults.items()))
-        doubts.append(f"{name}, {shape}: not all arrived as it was sent: {seen}.")
+        seen = ", ".join(f"{count} {fault}" for fault, count in sorted(load.faults.items()))
+        found.append(f"{what}: not all arrived as it was sent: {seen}.")
     if total.own_s > 0.9 * total.seconds:
-        doubts.append(f"{name}, {shape}: the load itself used up its core.")
+        found.append(f"{what}: the load itself used up its core.")
     if total.stall_s > 0.1:
-        doubts.append(
-            f"{name}, {shape}: the load was kept waiting for its core for up to"
+        found.append(
+            f"{what}: the load was kept waiting for its core for up to"
             f" {total.stall_s * 1e3:.0f} ms; the machine was busy with other things."
         )
     if total.usage.cpu_s > 0.95 * total.seconds and os.cpu_count() != 1:
-        doubts.append(f"{name}, {shape}: the server used up its core.")
-    return doubts
+        found.append(f"{what}: the server used up its core.")
+    return found

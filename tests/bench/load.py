@@ -12,22 +12,23 @@ import gc
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from tests.bench.datagrams import Datagrams
 from tests.bench.link import certificate
-from tests.bench.machine import Usage, resident_bytes, usage
-from tests.bench.publisher import FRAMES_PER_S, Publisher, Signals
+from tests.bench.machine import Usage, resident_bytes, usages
+from tests.bench.publisher import AUDIO_PER_S, PACKETS_PER_FRAME, Publisher, Signals
 from tests.bench.viewer import Viewer
 
 SWEEP_S = 0.01
 IDLE_S = 0.1
 JOINS_AT_ONCE = 4
 WARM_S = 1.0
+SETTLE_S = 0.3
 POLL_S = 0.02
-PATIENCE_POLLS = 100
+PATIENCE_POLLS = 50
 BLINK_S = 0.6
 FIRST_PACKET_S = 15.0
 VERIFYING = 2
@@ -51,6 +52,8 @@ class Window:
     Attributes:
         expected: packets sent, times sessions.
         got: packets that arrived.
+        usage: of each of the server's processes.
+        transit_ns: how long packets of verifying sessions were on their way.
         own_s: CPU time of the load itself.
         stall_s: by how much the load's own clock was late at worst.
     """
@@ -58,7 +61,8 @@ class Window:
     seconds: float = 0.0
     expected: int = 0
     got: int = 0
-    usage: Usage = field(default_factory=Usage)
+    usages: dict[int, Usage] = field(default_factory=dict)
+    transit_ns: list[int] = field(default_factory=list)
     own_s: float = 0.0
     stall_s: float = 0.0
 
@@ -67,10 +71,24 @@ class Window:
             self.seconds + other.seconds,
             self.expected + other.expected,
             self.got + other.got,
-            self.usage + other.usage,
+            {
+                pid: self.usages.get(pid, Usage()) + other.usages.get(pid, Usage())
+                for pid in self.usages | other.usages
+            },
+            self.transit_ns + other.transit_ns,
             self.own_s + other.own_s,
             max(self.stall_s, other.stall_s),
         )
+
+    @property
+    def usage(self) -> Usage:
+        """Of the whole server."""
+        return sum(self.usages.values(), Usage())
+
+    @property
+    def lost(self) -> float:
+        """Share of the packets due that did not arrive."""
+        return 1 - self.got / max(1, self.expected)
 
     @property
     def us_per_packet(self) -> float:
@@ -82,24 +100,20 @@ class Load:
     """Attributes:
     joins_s: from the first word of signalling to the first media packet, of each session.
     session_bytes: by how much each session made the server's memory grow.
-    transit_ns, faults: how long packets of verifying sessions were on their way, and what was wrong with
-        what arrived, all windows together.
+    faults: what was wrong with what arrived, all windows together.
     """
 
-    def __init__(self, server: Signals, pid: int, shape: Shape) -> None:
-        own = certificate()
+    def __init__(self, server: Signals, pid: int, *, hasty: bool) -> None:
         self.joins_s: list[float] = []
         self.session_bytes = 0.0
-        self.transit_ns: list[int] = []
         self.faults: Counter[str] = Counter()
         self._server = server
         self._pid = pid
-        self._shape = shape
-        self._publishers = [Publisher(own) for _ in range(shape.publishers)]
-        self._viewers = [
-            Viewer(own, verifies=number < VERIFYING)
-            for number in range(shape.publishers * shape.sessions)
-        ]
+        self._hasty = hasty
+        self._certificate = certificate()
+        self._sessions = 0
+        self._publishers: list[Publisher] = []
+        self._viewers: list[Viewer] = []
         self._swept: list[Viewer] = []
         self._plain, self._stamped = Datagrams(), Datagrams(stamped=True)
         self._sending = asyncio.Event()
@@ -111,26 +125,22 @@ class Load:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, server: Signals, pid: int, shape: Shape) -> AsyncIterator[Load]:
+    async def open(
+        cls, server: Signals, pid: int, shape: Shape, *, hasty: bool = False
+    ) -> AsyncIterator[Load]:
         """Bring everybody in, then pause.
 
         Args:
             pid: the server's process, whose time and memory are counted with its children's.
+            hasty: all but the verifying sessions only count, so that the load can be higher.
 
         Raises:
             ConnectionError, TimeoutError: somebody could not come in.
         """
-        load = cls(server, pid, shape)
+        load = cls(server, pid, hasty=hasty)
         clocks = [asyncio.create_task(clock()) for clock in (load._beat, load._sweep)]
         try:
-            for stream, publisher in enumerate(load._publishers):
-                await publisher.join(server, stream)
-            load._resume()
-            await asyncio.sleep(WARM_S)
-            before = resident_bytes(pid)
-            await load._join_viewers()
-            load.session_bytes = (resident_bytes(pid) - before) / len(load._viewers)
-            await load._pause()
+            await load.grow(shape)
             yield load
         finally:
             for clock in clocks:
@@ -138,6 +148,50 @@ class Load:
             await asyncio.gather(*clocks, return_exceptions=True)
             for link in [end.link for ends in (load._viewers, load._publishers) for end in ends]:
                 link.close()
+
+    async def grow(self, shape: Shape) -> None:
+        """Bring in who is missing, then pause; nobody leaves.
+
+        Raises:
+            ConnectionError, TimeoutError: somebody could not come in.
+        """
+        while len(self._publishers) < shape.publishers:
+            publisher = Publisher(self._certificate)
+            await publisher.join(self._server, len(self._publishers))
+            self._publishers.append(publisher)
+        watched = [viewer.stream for viewer in self._viewers]
+        missing = [stream for _ in range(shape.sessions) for stream in range(shape.publishers)]
+        for stream in watched:
+            missing.remove(stream)
+        first = len(self._viewers)
+        self._viewers += [
+            Viewer(self._certificate, stream, verifies=n < VERIFYING, hasty=self._hasty)
+            for n, stream in enumerate(missing, start=first)
+        ]
+        self._sessions = shape.sessions
+        self._resume()
+        await asyncio.sleep(WARM_S)
+        before = resident_bytes(self._pid)
+        await self._join_viewers(self._viewers[first:])
+        self.session_bytes = (resident_bytes(self._pid) - before) / max(1, len(missing))
+        self._sending.clear()
+        await asyncio.sleep(SETTLE_S)
+        self._owed = self._expected() - self._received()
+        await self._pause()
+
+    def set_rate(self, packets_per_s: float) -> None:
+        """From now on publishers send so many frames that all sessions together are to receive that.
+
+        Neither the size of a frame nor the sound changes.
+        """
+        each = packets_per_s / self._sessions / len(self._publishers)
+        for publisher in self._publishers:
+            publisher.frames_per_s = max(1.0, (each - AUDIO_PER_S) / PACKETS_PER_FRAME)
+
+    @property
+    def packets_per_s(self) -> float:
+        """What all sessions together are to receive."""
+        return self._sessions * sum(publisher.packets_per_s for publisher in self._publishers)
 
     @property
     def profile(self) -> str:
@@ -155,7 +209,7 @@ class Load:
         gc.collect()
         gc.disable()
         began, sent, got = self._loop.time(), self._expected(), self._received()
-        used, own_s = usage(self._pid), time.process_time()
+        used, own_s = usages(self._pid), time.process_time()
         self._stall_s = 0.0
         self._resume()
         await asyncio.sleep(seconds)
@@ -164,35 +218,38 @@ class Load:
             seconds=self._loop.time() - began,
             expected=self._expected() - sent,
             got=self._received() - got,
-            usage=usage(self._pid) - used,
+            usages={
+                pid: usage - used.get(pid, Usage()) for pid, usage in usages(self._pid).items()
+            },
+            transit_ns=[ns for viewer in self._viewers for ns in viewer.transit_ns],
             own_s=time.process_time() - own_s,
             stall_s=self._stall_s,
         )
         gc.enable()
         for viewer in self._viewers:
-            self.transit_ns += viewer.transit_ns
             self.faults += viewer.faults
         return window
 
-    async def _join_viewers(self) -> None:
-        numbers = iter(range(len(self._viewers)))
+    async def _join_viewers(self, viewers: Sequence[Viewer]) -> None:
+        before = len(self.joins_s)
+        waiting = iter(viewers)
 
         async def join_some() -> None:
-            for number in numbers:
-                await self._join(self._viewers[number], number % self._shape.publishers)
+            for viewer in waiting:
+                await self._join(viewer)
 
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(JOINS_AT_ONCE):
                     group.create_task(join_some())
         except* (ConnectionError, TimeoutError) as failed:
-            came, all_of_them = len(self.joins_s), len(self._viewers)
-            cause = failed.exceptions[0]
+            came, cause = len(self.joins_s) - before, failed.exceptions[0]
             raise ConnectionError(
-                f"{self._server.name}: only {came} of {all_of_them} sessions came in: {str(cause) or 'the others had no answer in time'}"
+                f"{self._server.name}: only {came} of {len(viewers)} sessions came in:"
+                f" {str(cause) or 'the others had no answer in time'}"
             ) from cause
 
-    async def _join(self, viewer: Viewer, stream: int) -> None:
+    async def _join(self, viewer: Viewer) -> None:
         came = asyncio.Event()
 
         def on_first() -> None:
@@ -202,14 +259,14 @@ class Load:
             came.set()
 
         began = self._loop.time()
-        await viewer.join(self._server, stream, on_first)
+        await viewer.join(self._server, on_first)
         async with asyncio.timeout(FIRST_PACKET_S):
             await came.wait()
 
     def _resume(self) -> None:
         now = self._loop.time()
         for number, publisher in enumerate(self._publishers):
-            publisher.resume(now, number / len(self._publishers) / FRAMES_PER_S)
+            publisher.resume(now, number / len(self._publishers) / publisher.frames_per_s)
         self._sending.set()
 
     async def _pause(self) -> None:
@@ -231,7 +288,7 @@ class Load:
         return self._expected() - self._owed - self._received()
 
     def _expected(self) -> int:
-        return self._shape.sessions * sum(publisher.sent for publisher in self._publishers)
+        return self._sessions * sum(publisher.sent for publisher in self._publishers)
 
     def _received(self) -> int:
         return sum(viewer.received for viewer in self._viewers)

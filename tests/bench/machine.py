@@ -20,7 +20,7 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Usage:
-    """CPU time of a tree of processes, all threads and ended children, seconds."""
+    """CPU time in seconds, all threads together."""
 
     user_s: float = 0.0
     system_s: float = 0.0
@@ -40,15 +40,17 @@ def can_count() -> bool:
     return (PROC / "self" / "stat").exists()
 
 
-def usage(pid: int) -> Usage:
-    """CPU time used so far by a process and its descendants."""
+def usages(pid: int) -> dict[int, Usage]:
+    """CPU time used so far by a process and by each of its descendants, with their ended children's."""
     tick_s = 1 / os.sysconf("SC_CLK_TCK")
-    user = system = 0
-    for fields in _tree(pid).values():
+    return {
         # proc(5): 14 utime, 15 stime, 16 cutime, 17 cstime; counted from field 3 here.
-        user += int(fields[11]) + int(fields[13])
-        system += int(fields[12]) + int(fields[14])
-    return Usage(user * tick_s, system * tick_s)
+        each: Usage(
+            (int(fields[11]) + int(fields[13])) * tick_s,
+            (int(fields[12]) + int(fields[14])) * tick_s,
+        )
+        for each, fields in _tree(pid).items()
+    }
 
 
 def resident_bytes(pid: int) -> int:

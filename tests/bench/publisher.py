@@ -1,7 +1,7 @@
 """One publisher of the load: VP8 in bursts of whole frames, and Opus, at a steady beat.
 
-Sends 30 frames a second of 4 packets, and 50 packets of sound; a key frame after
-PLI or FIR; sender reports. Does not answer NACK: what is lost shall show.
+Sends frames of 4 packets, 30 a second unless told, and 50 packets of sound; a key frame
+after PLI or FIR; sender reports. Does not answer NACK: what is lost shall show.
 """
 
 from __future__ import annotations
@@ -37,11 +37,13 @@ class Signals(Protocol):
 class Publisher:
     """Attributes:
     sent: packets sent so far, sound and picture.
+    frames_per_s: may be changed at any time.
     """
 
     def __init__(self, certificate: Certificate) -> None:
         self.link = Link(certificate, "sendonly", self._on_media)
         self.sent = 0
+        self.frames_per_s: float = FRAMES_PER_S
         self._streams: dict[str, OutgoingStream] = {}
         self._numbers = {"audio": 0, "video": 0}
         self._timestamps = {"audio": secrets.randbits(31), "video": secrets.randbits(31)}
@@ -60,6 +62,10 @@ class Publisher:
         if set(self._streams) != {"audio", "video"}:
             raise ConnectionError("the server does not take both sound and picture")
 
+    @property
+    def packets_per_s(self) -> float:
+        return self.frames_per_s * PACKETS_PER_FRAME + AUDIO_PER_S
+
     def resume(self, now: float, offset_s: float) -> None:
         """Go on sending, ``offset_s`` from now: publishers that beat together would collide."""
         self._frame_due = self._sound_due = now + offset_s
@@ -69,7 +75,7 @@ class Publisher:
         if now > min(self._frame_due, self._sound_due) + LATE_S:
             self.resume(now, 0.0)
         while self._frame_due <= now:
-            self._frame_due += 1 / FRAMES_PER_S
+            self._frame_due += 1 / self.frames_per_s
             self._send_frame()
         while self._sound_due <= now:
             self._sound_due += 1 / AUDIO_PER_S
@@ -94,7 +100,7 @@ class Publisher:
     def _send_frame(self) -> None:
         keyframe, self._keyframe_wanted = self._keyframe_wanted, False
         self._picture += 1
-        self._timestamps["video"] += 90_000 // FRAMES_PER_S
+        self._timestamps["video"] += int(90_000 / self.frames_per_s)
         for i in range(PACKETS_PER_FRAME):
             body = payload.video(
                 self._numbers["video"], self._picture, first=i == 0, keyframe=keyframe

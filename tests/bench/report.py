@@ -15,12 +15,19 @@ INTRO = """# Performance
 Measured with `make bench` (`.venv/bin/python -m tests.bench --help` tells the choices); written by
 `.venv/bin/python -m tests.bench --write`, which replaces the parts it measured. Figures of
 different machines, or of one machine at different times, are not to be compared: only what was
-measured side by side in one run is. That is why ratios come first.
+measured side by side in one run is. That is why ratios come first. The load generator is our own
+(`tests/bench`). Janus is measured where it is installed; Medooze is fetched from npm and compiled
+into `build/bench` the first time, which takes minutes.
 """
 
 
 class SkippedError(Exception):
     """A measurement cannot be made here; the message says why and what to do."""
+
+
+def progress(what: str) -> None:
+    """Tell whoever waits; no part of the result."""
+    print(f"· {what}", flush=True)
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,19 @@ class Table:
         )
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A file beside the page.
+
+    Attributes:
+        alt: all it shows, in words.
+    """
+
+    file: str
+    alt: str
+    svg: str
+
+
 @dataclass
 class Section:
     """One measurement.
@@ -61,13 +81,15 @@ class Section:
     circumstances: str
     table: Table
     remarks: list[str] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
 
     def text(self) -> str:
         return "\n".join([f"{self.title}\n", self.table.text(), "", *self.remarks])
 
     def markdown(self) -> str:
         parts = [f"## {self.title}", self.method, self.circumstances, self.table.markdown()]
-        return "\n\n".join([*parts, *self.remarks])
+        shown = [f"![{picture.alt}]({picture.file})" for picture in self.pictures]
+        return "\n\n".join([*parts, *shown, *self.remarks])
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -85,7 +107,10 @@ def percentiles(
 
 
 def write(sections: Sequence[Section], order: Sequence[str], page: Path = PAGE) -> None:
-    """Put sections into the page; those not measured now stay as they are."""
+    """Put sections into the page, pictures beside it; what was not measured now stays as it is."""
+    for section in sections:
+        for picture in section.pictures:
+            (page.parent / picture.file).write_text(picture.svg)
     kept = page.read_text() if page.exists() else ""
     parts = dict(re.findall(r"<!-- (\w+) -->\n(.*?)\n<!-- end -->", kept, re.DOTALL))
     parts.update({section.name: section.markdown() for section in sections})

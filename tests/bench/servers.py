@@ -1,215 +1,171 @@
-"""The servers compared: a node of ours, and Janus as Debian ships it with one event loop.
-
-Each is started on loopback with ports of its own, and told by its own protocol
-to take and give streams.
+"""What the servers compared have in common: started on loopback with ports of their own, pinned to a
+core, and told by an offer over HTTP to take a stream or to give one; and our own node in its variants.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
-import json
-import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import aiohttp
 
 from tests.bench.link import Link
 from tests.bench.machine import own_address, pinned
+from tests.bench.publisher import Signals
 from tests.bench.venue import operator, running_nodes
-from tests.nodes import free_port
 from tests.services import die_with_parent
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 20.0
-KEEPALIVE_S = 20.0
-SDP = {"Content-Type": "application/sdp"}
+BUILD_TIMEOUT_S = 60.0
+TOO_FAST_S = 0.5
+"""After 429: our node lets one address make so many connections a minute."""
 
 
 class RefusedError(ConnectionError):
     """A server said no; the message is what it said."""
 
 
-class NodeServer:
-    """A whole node; spoken to by WHIP and WHEP, a room for each stream."""
+class Server(Signals, Protocol):
+    """One that runs.
 
-    name = "Yunhai"
+    Attributes:
+        pid: of its first process; the others descend from it.
+    """
 
-    def __init__(self, url: str, pid: int, token: str, http: aiohttp.ClientSession) -> None:
+    pid: int
+
+
+Start = Callable[[Path, int | None], AbstractAsyncContextManager[Server]]
+"""Starts a server with a folder for its files and a core to stay on."""
+
+
+class OfferServer:
+    """Takes an offer by POST and answers 201 with its own description, as WHIP and WHEP do.
+
+    Args:
+        paths: to publish and to watch, below ``url``; the stream's number is put into them.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pid: int,
+        http: aiohttp.ClientSession,
+        url: str,
+        paths: tuple[str, str],
+        headers: Mapping[str, str],
+    ) -> None:
+        self.name = name
         self.pid = pid
-        self._url = url
         self._http = http
-        self._token = token
+        self._publish, self._watch = (url + path for path in paths)
+        self._headers = {"Content-Type": "application/sdp", **headers}
 
     async def publish(self, link: Link, stream: int) -> None:
-        await self._post(link, f"{self._url}/whip/bench-{stream}")
+        await self._post(link, self._publish.format(stream))
 
     async def watch(self, link: Link, stream: int) -> None:
-        await self._post(link, f"{self._url}/whep/bench-{stream}")
+        await self._post(link, self._watch.format(stream))
 
     async def _post(self, link: Link, url: str) -> None:
-        headers = {**SDP, "Authorization": f"Bearer {self._token}"}
-        async with self._http.post(url, data=link.offer(), headers=headers) as answer:
-            text = await answer.text()
-            if answer.status != 201:
-                raise RefusedError(f"{url} answered {answer.status}: {text}")
+        async with asyncio.timeout(START_TIMEOUT_S):
+            while True:
+                async with self._http.post(url, data=link.offer(), headers=self._headers) as answer:
+                    text = await answer.text()
+                if answer.status == 201:
+                    break
+                if answer.status != 429:
+                    raise RefusedError(f"{url} answered {answer.status}: {text}")
+                await asyncio.sleep(TOO_FAST_S)
         link.take_answer(text)
 
 
-@asynccontextmanager
-async def node(folder: Path, core: int | None) -> AsyncIterator[NodeServer]:
-    """A node on ``core``."""
-    media = {"YUNHAI_MEDIA_HOST": own_address(), "YUNHAI_MEDIA_ADDRESSES": own_address()}
-    with running_nodes(folder, ("bench",), core, **media) as (running,):
-        async with aiohttp.ClientSession() as http:
-            yield NodeServer(running.url, running.process.pid, operator(folder), http)
+def node(name: str, *, native: bool, workers: int = 1) -> Start:
+    """A node of ours, a room for each stream."""
 
-
-class JanusServer:
-    """Janus's VideoRoom over its WebSocket API, a room for each stream."""
-
-    name = "Janus"
-
-    def __init__(self, pid: int, socket_: aiohttp.ClientWebSocketResponse) -> None:
-        self.pid = pid
-        self._socket = socket_
-        self._numbers = itertools.count(1)
-        self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
-        self._session = 0
-
-    async def begin(self) -> None:
-        self._session = (await self._ask({"janus": "create"}))["data"]["id"]
-
-    async def publish(self, link: Link, stream: int) -> None:
-        handle = await self._attach()
-        room = {
-            "request": "create",
-            "room": stream + 1,
-            "publishers": 10,
-            "bitrate": 0,
-            "fir_freq": 0,
-            "audiocodec": "opus",
-            "videocodec": "vp8",
-            "notify_joining": False,
+    @asynccontextmanager
+    async def running(folder: Path, core: int | None) -> AsyncIterator[Server]:
+        folder = folder / f"{'native' if native else 'python'}-{workers}"
+        folder.mkdir()
+        settings = {
+            "YUNHAI_MEDIA_HOST": own_address(),
+            "YUNHAI_MEDIA_ADDRESSES": own_address(),
+            "YUNHAI_MEDIA_WORKERS": str(workers),
+            "YUNHAI_NATIVE": str(int(native)),
         }
-        await self._message(handle, room)
-        join = {
-            "request": "joinandconfigure",
-            "ptype": "publisher",
-            "room": stream + 1,
-            "id": 1,
-            "audio": True,
-            "video": True,
-        }
-        reply = await self._message(handle, join, {"type": "offer", "sdp": link.offer()})
-        link.take_answer(reply["jsep"]["sdp"])
+        token = operator(folder)
+        with running_nodes(folder, ("bench",), core, **settings) as (started,):
+            async with aiohttp.ClientSession() as http:
+                await _written_by(http, started.url, "native" if native else "python")
+                yield OfferServer(
+                    name,
+                    started.process.pid,
+                    http,
+                    started.url,
+                    ("/whip/bench-{}", "/whep/bench-{}"),
+                    {"Authorization": f"Bearer {token}"},
+                )
 
-    async def watch(self, link: Link, stream: int) -> None:
-        handle = await self._attach()
-        join = {
-            "request": "join",
-            "ptype": "subscriber",
-            "room": stream + 1,
-            "streams": [{"feed": 1}],
-        }
-        reply = await self._message(handle, join)
-        answer = link.answer(reply["jsep"]["sdp"])
-        await self._message(handle, {"request": "start"}, {"type": "answer", "sdp": answer})
-
-    async def listen(self) -> None:
-        """Give each reply to whoever asked; runs as long as the connection."""
-        async for message in self._socket:
-            said = json.loads(message.data)
-            waiting = self._waiting.get(said.get("transaction", ""))
-            if waiting is not None and said["janus"] != "ack" and not waiting.done():
-                waiting.set_result(said)
-
-    async def keep_alive(self) -> None:
-        while True:
-            await asyncio.sleep(KEEPALIVE_S)
-            await self._socket.send_json(
-                {"janus": "keepalive", "session_id": self._session, "transaction": "alive"}
-            )
-
-    async def _attach(self) -> int:
-        plugin = {"janus": "attach", "plugin": "janus.plugin.videoroom"}
-        handle: int = (await self._ask({**plugin, "session_id": self._session}))["data"]["id"]
-        return handle
-
-    async def _message(
-        self, handle: int, body: dict[str, Any], jsep: dict[str, str] | None = None
-    ) -> dict[str, Any]:
-        asked: dict[str, Any] = {"janus": "message", "handle_id": handle, "body": body}
-        if jsep is not None:
-            asked["jsep"] = jsep
-        return await self._ask({**asked, "session_id": self._session})
-
-    async def _ask(self, what: dict[str, Any]) -> dict[str, Any]:
-        transaction = str(next(self._numbers))
-        self._waiting[transaction] = asyncio.get_running_loop().create_future()
-        try:
-            await self._socket.send_json({**what, "transaction": transaction})
-            async with asyncio.timeout(START_TIMEOUT_S):
-                said = await self._waiting[transaction]
-        finally:
-            del self._waiting[transaction]
-        error = said.get("error") or said.get("plugindata", {}).get("data", {}).get("error")
-        if error:
-            raise RefusedError(f"Janus refused {what}: {error}")
-        return said
+    return running
 
 
-@asynccontextmanager
-async def janus(folder: Path, core: int | None) -> AsyncIterator[JanusServer]:
-    """Janus on ``core``. Its executable must be installed."""
-    with _running_janus(folder, core) as (pid, url):
-        async with (
-            aiohttp.ClientSession() as http,
-            http.ws_connect(url, protocols=["janus-protocol"]) as socket_,
-        ):
-            server = JanusServer(pid, socket_)
-            tasks = [asyncio.create_task(job()) for job in (server.listen, server.keep_alive)]
-            try:
-                await server.begin()
-                yield server
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+async def _written_by(http: aiohttp.ClientSession, url: str, writer: str) -> None:
+    """Wait until packets are written as they should: the part in C may have to be compiled first.
 
-
-def janus_is_installed() -> bool:
-    return shutil.which("janus") is not None
-
-
-Start = Callable[[Path, int | None], AbstractAsyncContextManager[NodeServer | JanusServer]]
+    Raises:
+        ConnectionError: they are not.
+    """
+    try:
+        async with asyncio.timeout(BUILD_TIMEOUT_S):
+            while True:
+                async with http.get(f"{url}/metrics") as answer:
+                    if f'/{writer}",' in await answer.text():
+                        return
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise ConnectionError(f"no {writer} writer: see `python -m server doctor`") from None
 
 
 @contextmanager
-def _running_janus(folder: Path, core: int | None) -> Iterator[tuple[int, str]]:
-    """Its process id, and where its WebSocket API is."""
-    port = free_port()
-    _configure_janus(folder / "janus", port)
-    log = folder / "janus.log"
+def running_process(
+    command: list[str],
+    port: int,
+    core: int | None,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[int]:
+    """Run a foreign server until the block ends.
+
+    Args:
+        port: it is ready when it takes TCP connections there.
+
+    Yields:
+        Its process id.
+
+    Raises:
+        ConnectionError: it did not start.
+    """
     with log.open("wb") as out, pinned(core):
         process = subprocess.Popen(
-            ["janus", "--configs-folder", str(folder / "janus")],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
+            env=environment,
             preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - one prctl call
         )
     try:
         _wait_listening(port, process, log)
-        yield process.pid, f"ws://{HOST}:{port}"
+        yield process.pid
     finally:
         process.terminate()
         try:
@@ -219,35 +175,12 @@ def _running_janus(folder: Path, core: int | None) -> Iterator[tuple[int, str]]:
             process.wait()
 
 
-def _configure_janus(folder: Path, port: int) -> None:
-    """Debian's build with its defaults, but one event loop, and only what is needed.
-
-    Its ICE leaves loopback out, hence an address of this machine's own.
-    """
-    folder.mkdir()
-    (folder / "janus.jcfg").write_text(
-        "general: { debug_level = 3  event_loops = 1 }\n"
-        f'nat: {{ ice_enforce_list = "{own_address()}"  ice_lite = true }}\n'
-        f'plugins: {{ disable = "{_all_but("plugins", "videoroom")}" }}\n'
-        f'transports: {{ disable = "{_all_but("transports", "websockets")}" }}\n'
-    )
-    (folder / "janus.transport.websockets.jcfg").write_text(
-        f'general: {{ ws = true  ws_port = {port}  ws_ip = "{HOST}" }}\n'
-    )
-    (folder / "janus.plugin.videoroom.jcfg").write_text("general: { }\n")
-
-
-def _all_but(kind: str, wanted: str) -> str:
-    """Janus loads whatever is not named as disabled."""
-    found = {path.name for path in Path("/usr/lib").glob(f"*/janus/{kind}/libjanus_*.so")}
-    return ",".join(sorted(name for name in found if wanted not in name))
-
-
 def _wait_listening(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while True:
         with contextlib.suppress(OSError), socket.create_connection((HOST, port), 1):
             return
         if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"Janus did not start:\n{log.read_text(errors='replace')[-2000:]}")
+            said = log.read_text(errors="replace")[-2000:]
+            raise ConnectionError(f"{Path(process.args[0]).name} did not start:\n{said}")  # type: ignore[index,arg-type]
         time.sleep(0.02)

@@ -334,3 +334,55 @@ async def test_text_only_receives_no_sound_and_no_picture(small_venue: Venue, vi
     await ben.press("status-action")
     await ben.until_seen_moving("anna")
     await ben.until_heard("anna")
+
+
+async def test_how_much_to_receive_is_chosen_by_a_key_and_kept(
+    small_venue: Venue, visit: Visit
+) -> None:
+    room = small_venue.open_room("sound", "table")
+    anna = await visit(small_venue.gz, "anna", room=room)
+    ben = await visit(small_venue.gz, "ben", room=room)
+    await anna.enter(room)
+    await ben.enter(room, press="enter-listener")
+    await ben.until_seen_moving("anna")
+
+    async def status() -> str | None:
+        said: str | None = await ben.test("status-pill").get_attribute("data-status")
+        return said
+
+    async def view() -> dict[str, object]:
+        wish: dict[str, object] = await ben.page.evaluate("yunhai.view()")
+        return wish
+
+    async def until_at_rest() -> None:
+        """No picture of anna came between two looks."""
+        last = -1
+
+        async def more() -> bool:
+            nonlocal last
+            before, last = last, await ben.frames_of("anna")
+            return last > before
+
+        await ben.until(more, lambda came: not came)
+
+    await ben.page.keyboard.press("a")
+    await ben.until(status, lambda said: said == "audio")
+    assert await view() == {"audio": True, "tiles": []}
+    await until_at_rest()
+    await ben.until_heard("anna")
+
+    await ben.open(room)
+    assert await ben.test("mode-audio").is_checked()
+    await ben.press("enter-listener")
+    await ben.until(status, lambda said: said == "audio")
+    await ben.until_heard("anna")
+    assert await view() == {"audio": True, "tiles": []}
+
+    await ben.page.keyboard.press("t")
+    await ben.until(status, lambda said: said == "text")
+    assert await view() == {"audio": False, "tiles": []}
+    await ben.until_silent("anna")
+    await ben.page.keyboard.press("t")
+    await ben.until(status, lambda said: said == "connected")
+    await ben.until_seen_moving("anna")
+    await ben.until_heard("anna")

@@ -20,8 +20,12 @@ CHROMIUM_ARGUMENTS = [
     "--disable-gpu",
     "--no-first-run",
 ]
-FAKE_DEVICES = "--use-fake-device-for-media-stream=fps=10"
 PATIENCE_S = 20.0
+
+
+def fake_devices(fps: int = 10) -> str:
+    """The argument that gives Chromium a camera and a microphone."""
+    return f"--use-fake-device-for-media-stream=fps={fps}"
 
 
 class NoBrowserError(Exception):
@@ -29,11 +33,12 @@ class NoBrowserError(Exception):
 
 
 @asynccontextmanager
-async def running_browser(*, devices: bool = True) -> AsyncIterator[Browser]:
+async def running_browser(*, devices: bool = True, fps: int = 10) -> AsyncIterator[Browser]:
     """Run a headless Chromium. A page may use what its context was permitted, nobody is asked.
 
     Args:
         devices: with a fake camera and microphone; else with none at all.
+        fps: of the camera.
 
     Raises:
         NoBrowserError: there is no Chromium.
@@ -44,7 +49,7 @@ async def running_browser(*, devices: bool = True) -> AsyncIterator[Browser]:
             "Chromium is not installed, and these tests need it: run `make test` as root on "
             "Debian, or `apt-get install chromium`"
         )
-    arguments = [*CHROMIUM_ARGUMENTS, *([FAKE_DEVICES] if devices else [])]
+    arguments = [*CHROMIUM_ARGUMENTS, *([fake_devices(fps)] if devices else [])]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=arguments)
         try:

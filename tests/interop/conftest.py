@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from tests.e2e.conftest import Venue, browser, small_venue, ticket, venue, visit
-from tests.e2e.visitor import CHROMIUM_ARGUMENTS, FAKE_DEVICES, Visitor
+from tests.e2e.visitor import CHROMIUM_ARGUMENTS, Visitor, fake_devices
 from tests.network import Namespace, namespace
 from tests.nodes import running_node
 from tests.services import running_valkey
@@ -32,16 +32,18 @@ def inside() -> Iterator[Namespace]:
 
 @asynccontextmanager
 async def browser_in(
-    place: Namespace, folder: Path, url: str, *arguments: str
+    place: Namespace | None, folder: Path, url: str, *arguments: str
 ) -> AsyncIterator[Browser]:
-    """Run a Chromium that has only the namespace's network, and may use devices at ``url``."""
-    program = place.script(folder / "chromium", "/usr/bin/chromium")
+    """Run a Chromium that may use devices at ``url``: with only the namespace's network, or ours."""
+    program = Path("/usr/bin/chromium")
+    if place is not None:
+        program = place.script(folder / "chromium", str(program))
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=program,
             args=[
                 *CHROMIUM_ARGUMENTS,
-                FAKE_DEVICES,
+                fake_devices(),
                 f"--unsafely-treat-insecure-origin-as-secure={url}",
                 *arguments,
             ],

@@ -107,6 +107,47 @@ async def test_sound_goes_on_after_a_move_to_another_address(
         print(f"{time.monotonic() - moved:.1f} s until both are heard after the move")
 
 
+SOUND = """async () => {
+  const reports = [...(await window.yunhai.subscriber.getStats()).values()];
+  const sound = reports.find(({ type, kind }) => type === "inbound-rtp" && kind === "audio");
+  return { samples: sound.totalSamplesReceived, concealed: sound.concealedSamples,
+           lost: sound.packetsLost, received: sound.packetsReceived };
+}"""
+WINDOW = 10 * 48_000
+
+
+async def test_a_network_that_loses_a_fifth_conceals_little_of_a_voice(
+    reachable: Venue, inside: Namespace, tmp_path: Path
+) -> None:
+    room = reachable.open_room("table-1", "table")
+    async with (
+        browser_in(inside, tmp_path, reachable.gz.url) as browser,
+        visitor_at(browser, reachable, "anna", room) as anna,
+        visitor_at(browser, reachable, "ben", room) as ben,
+    ):
+        await asyncio.gather(anna.enter(room), ben.enter(room))
+        await asyncio.gather(anna.until_heard("ben"), ben.until_heard("anna"))
+        inside.block("udp dport >= 1024 numgen random mod 100 < 20")
+
+        async def sound() -> dict[str, int]:
+            return dict(await ben.page.evaluate(SOUND))
+
+        async def later(then: dict[str, int]) -> dict[str, int]:
+            return dict(
+                await ben.until(sound, lambda now: now["samples"] - then["samples"] >= WINDOW, 40)
+            )
+
+        # The server hears of the loss within the first window, so the second one has redundancy.
+        before = await later(await sound())
+        after = await later(before)
+        gone = {key: after[key] - before[key] for key in after}
+        loss = gone["lost"] / (gone["lost"] + gone["received"])
+        concealed = gone["concealed"] / gone["samples"]
+        print(f"{loss:.1%} of the packets lost, {concealed:.1%} of the sound concealed")
+        assert loss > 0.1
+        assert concealed < loss / 2
+
+
 async def test_a_node_on_ipv6_alone_is_entered(tmp_path: Path, browser: Browser) -> None:
     with (
         running_valkey() as valkey,

@@ -217,4 +217,6 @@ def test_without_libcrypto_packets_are_written_in_c_and_encrypted_by_libsrtp(
     library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(native, "_LIBCRYPTO", ("libnone.so.1",))
-    assert NativeWriter(library).sealer is None
+    writer = NativeWriter(library)
+    assert writer.sealer is None
+    assert writer.name == "native-libsrtp"

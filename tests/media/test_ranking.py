@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from media.core.layers import Rank
 from media.ranking import SPOKE_S, Ranking
-from media.rpc import Priority, WantedTrack
+from media.rpc import Kind, Priority, WantedTrack
+from media.track import PublishedTrack
 from tests.media.test_track import published
+
+
+@dataclass
+class Sent:
+    kind: Kind
+    track: PublishedTrack | None
 
 
 def tile(who: str, width: int = 320, priority: Priority = "") -> WantedTrack:
@@ -46,7 +55,7 @@ def test_who_speaks_is_a_speaker_and_stays_it_through_a_pause() -> None:
     voice = WantedTrack(track=track.id, group="ann")
 
     def at(now: float) -> list[Rank]:
-        ranking.hear([(voice, track)], now)
+        ranking.hear([(voice, Sent("audio", track)), (wants[1], Sent("video", None))], now)
         return ranks(ranking, wants)
 
     assert at(1.0) == [Rank.VIDEO, Rank.VIDEO]

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media.srtp import MAX_PLAIN_BYTES, PROFILES, Profile, SrtpKeys, SrtpSession, is_rtcp
+from media.srtp import (
+    MAX_PLAIN_BYTES,
+    MAX_RESTING,
+    PROFILES,
+    Profile,
+    SrtpKeys,
+    SrtpSession,
+    is_rtcp,
+)
 
 
 def pair(profile: Profile, **limits: int) -> tuple[SrtpSession, SrtpSession]:
@@ -88,6 +96,45 @@ def test_two_thousand_ssrcs_are_not_remembered_and_forgetting_makes_room() -> No
     sealed = here.protect(rtp(1, 5000))
     assert sealed is not None
     assert there.unprotect(bytearray(sealed)) == rtp(1, 5000)
+
+
+def test_an_ssrc_that_rests_goes_on_under_its_rollover_counter() -> None:
+    here, there = pair(PROFILES["SRTP_AEAD_AES_128_GCM"])
+    sealed = [here.protect(rtp(seq & 0xFFFF)) for seq in range(0, 70_000, 500)]
+    for packet in sealed:
+        assert packet is not None
+        assert there.unprotect(bytearray(packet)) is not None
+    there.release(1)
+    assert there.unprotect(bytearray(sealed[-1] or b"")) is None
+    assert there.counters == {"replayed": 1}
+    again = here.protect(rtp(70_000 & 0xFFFF))
+    assert again is not None
+    assert there.unprotect(bytearray(again)) is not None
+
+
+def test_ssrcs_may_change_without_end_and_none_can_be_played_again() -> None:
+    here, there = pair(PROFILES["SRTP_AEAD_AES_128_GCM"], max_ssrcs=2)
+    recorded = []
+    for ssrc in range(1000):
+        sealed = here.protect(rtp(1, ssrc))
+        assert sealed is not None
+        recorded.append(sealed)
+        assert there.unprotect(bytearray(sealed)) is not None
+        there.release(ssrc)
+    for sealed in recorded:
+        assert there.unprotect(bytearray(sealed)) is None
+    assert there.counters["replayed"] == MAX_RESTING
+    assert there.counters["too_many_ssrcs"] == 1000 - MAX_RESTING
+
+
+def test_what_is_forgotten_of_ours_is_not_what_we_know_of_theirs() -> None:
+    here, there = pair(PROFILES["SRTP_AEAD_AES_128_GCM"])
+    sealed = here.protect(rtp(1))
+    assert sealed is not None
+    assert there.unprotect(bytearray(sealed)) is not None
+    there.forget(1)
+    assert there.unprotect(bytearray(sealed)) is None
+    assert there.counters == {"replayed": 1}
 
 
 def test_forged_packets_of_new_ssrcs_take_no_room() -> None:

@@ -17,6 +17,8 @@ class Codec:
         name: as in SDP.
         keyframes: forwarding must begin at one.
         inspect: sets the codec fields of a packet; never raises.
+        layered: one stream may hold spatial layers; ``inspect`` then sets ``spatial``,
+            ``ends`` and ``dependency``.
         size: (width, height) told by a keyframe's first packet, None if it does not say.
     """
 
@@ -24,6 +26,7 @@ class Codec:
     keyframes: bool
     inspect: Callable[[Packet], None]
     size: Callable[[Packet], tuple[int, int] | None]
+    layered: bool = False
 
 
 def _plain(packet: Packet) -> None:
@@ -38,9 +41,9 @@ def _sizeless(packet: Packet) -> None:
 
 _CODECS = {
     "vp8": Codec("VP8", True, vp8.inspect, vp8.size),
-    "vp9": Codec("VP9", True, vp9.inspect, vp9.size),
+    "vp9": Codec("VP9", True, vp9.inspect, vp9.size, layered=True),
     "h264": Codec("H264", True, h264.inspect, h264.size),
-    "av1": Codec("AV1", True, av1.inspect, av1.size),
+    "av1": Codec("AV1", True, av1.inspect, av1.size, layered=True),
     "opus": Codec("opus", False, _plain, _sizeless),
 }
 

@@ -1,4 +1,4 @@
-"""AV1 aggregation header (AV1 RTP specification §4.4)."""
+"""AV1 aggregation header (AV1 RTP specification §4.4); its layers are told by dependency descriptors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ def inspect(packet: Packet) -> None:
     first = packet.data[packet.payload] if packet.payload < packet.end else 0x80
     packet.begins = not first & 0x80  # Z: continues an OBU of the packet before
     packet.keyframe = packet.sync = first & 0x88 == 0x08  # N set, Z clear
-    packet.temporal = 0
+    packet.temporal = packet.spatial = 0
+    packet.ends = packet.marker
+    packet.dependency = None
     packet.picture = packet.tl0 = -1
 
 

@@ -1,8 +1,4 @@
-"""VP9 payload descriptor (RFC 9628 §4.2). Spatial and temporal layers pass through together.
-
-Temporal layers are not told: leaving frames out would need the picture
-differences of flexible mode, and the group structure of the other, rewritten.
-"""
+"""VP9 payload descriptor (RFC 9628 §4.2), with its spatial and temporal layers."""
 
 from __future__ import annotations
 
@@ -14,8 +10,9 @@ def inspect(packet: Packet) -> None:
     data = packet.data
     at = packet.payload
     end = packet.end
-    packet.begins = packet.keyframe = packet.sync = False
-    packet.temporal = 0
+    packet.begins = packet.keyframe = packet.sync = packet.ends = False
+    packet.temporal = packet.spatial = 0
+    packet.dependency = None
     packet.picture = packet.tl0 = -1
     if at >= end:
         return
@@ -34,12 +31,14 @@ def inspect(packet: Packet) -> None:
             packet.picture_mask = 0x7F
             packet.picture_at = at
             at += 1
-    spatial = 0
+    packet.ends = first & 0x04 != 0
     if first & 0x20:  # TID(3) U SID(3) D
         if at >= end:
             packet.picture = -1
             return
-        spatial = data[at] >> 1 & 7
+        packet.temporal = data[at] >> 5
+        packet.sync = data[at] & 0x10 != 0
+        packet.spatial = data[at] >> 1 & 7
         at += 1
         if not first & 0x10:  # TL0PICIDX in non-flexible mode
             if at >= end:
@@ -47,9 +46,11 @@ def inspect(packet: Packet) -> None:
                 return
             packet.tl0 = data[at]
             packet.tl0_at = at
-    if first & 0x08 and spatial == 0:
+    if first & 0x08 and packet.spatial == 0:
         packet.begins = True
-        packet.keyframe = packet.sync = not first & 0x40
+        packet.keyframe = not first & 0x40
+    if packet.temporal == 0:
+        packet.sync = True
 
 
 def size(packet: Packet) -> tuple[int, int] | None:

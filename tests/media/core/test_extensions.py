@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from media.core.extensions import (
     ABS_SEND_TIME,
     AUDIO_LEVEL,
+    DEPENDENCY_DESCRIPTOR,
     MID,
     REPAIRED_RID,
     RID,
@@ -194,3 +195,15 @@ def test_mid_and_rid_text(value: bytes, told: str | None) -> None:
 def test_equal_sets_of_ids_share_translations() -> None:
     assert ExtensionIds({1: MID, 2: RID}) == ExtensionIds({2: RID, 1: MID})
     assert len({ExtensionIds({1: MID}), ExtensionIds({1: MID}), ExtensionIds({2: MID})}) == 2
+
+
+@pytest.mark.parametrize("profile", [ONE, TWO])
+def test_frame_number_of_a_dependency_descriptor_is_found_for_who_gets_it(profile: int) -> None:
+    descriptor = b"\xc0\x12\x34"
+    packet = parsed(rtp(extensions={3: b"q", 9: descriptor}, profile=profile, payload=b"picture"))
+    packet.picture = -1
+    source = ExtensionIds({3: RID, 9: DEPENDENCY_DESCRIPTOR})
+    wire = Translation(source, ExtensionIds({5: DEPENDENCY_DESCRIPTOR})).apply(packet, 0.0)
+    assert wire.data[wire.frame_at : wire.frame_at + 2] == b"\x12\x34"
+    assert values(wire.data) == {5: descriptor}
+    assert Translation(source, ExtensionIds({5: TRANSPORT_CC})).apply(packet, 0.0).frame_at == 0

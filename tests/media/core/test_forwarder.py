@@ -7,11 +7,14 @@ import random
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from media.core.codecs import codec
+from media.core.dependency import Dependencies
 from media.core.extensions import (
     ABS_SEND_TIME,
+    DEPENDENCY_DESCRIPTOR,
     MID,
     TRANSPORT_CC,
     ExtensionIds,
@@ -22,7 +25,8 @@ from media.core.forwarder import Drop, Forwarder
 from media.core.packet import Packet
 from media.core.rtcp import Report
 from media.core.source import Source
-from tests.media.core.rtp import parsed, received, rtp, vp8
+from tests.media.core.descriptors import L2T2, descriptor
+from tests.media.core.rtp import TWO, parsed, received, rtp, vp8
 
 SUBSCRIBER = ExtensionIds({5: TRANSPORT_CC})
 TRANSLATION = Translation(ExtensionIds({1: MID}), SUBSCRIBER)
@@ -237,9 +241,9 @@ def test_temporal_layer_is_left_out_and_comes_back() -> None:
     got = run(out, stream.frame(0.0, keyframe=True))
     for n in range(1, 41):
         if n == 10:
-            out.aim(stream.source, 0)
+            out.aim(stream.source, temporal=0)
         if n == 30:
-            out.aim(stream.source, 1)
+            out.aim(stream.source, temporal=1)
         packets = stream.frame(n / 30, temporal=True)
         kept = run(out, packets)
         got += kept
@@ -406,3 +410,166 @@ def test_round_trip_is_read_from_the_echo_of_our_report() -> None:
     assert out.rtt(block, 20.6) == pytest.approx(0.1)
     block.lsr = 1
     assert out.rtt(block, 20.6) is None
+
+
+class Scene:
+    """Three layers of a publisher at three rates (T0 T2 T1 T2), on their way with loss and disorder."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.chance = chance
+        self.streams = [
+            Stream(rid, chance.getrandbits(16), chance.getrandbits(32), chance.getrandbits(15))
+            for rid in "qhf"
+        ]
+        self.late: list[tuple[int, Packet]] = []
+        self.rates = [0, 0, 0]
+
+    def picture(self, index: int, n: int, *, keyframe: bool) -> list[Packet]:
+        stream = self.streams[index]
+        place = self.rates[index] = 0 if keyframe else (self.rates[index] + 1) % 4
+        tid = (0, 2, 1, 2)[place]
+        stream.tl0 += tid == 0
+        packets = self.chance.randint(1, 3)
+        made = []
+        for at in range(packets):
+            payload = vp8(
+                begins=at == 0, keyframe=keyframe, picture=stream.picture, tl0=stream.tl0, tid=tid,
+                sync=place in (1, 2), body=bytes(4),
+            )  # fmt: skip
+            data = rtp(stream.seq, stream.ts, 1, payload=payload, marker=at == packets - 1)
+            made.append(received(stream.source, data, n / 30))
+            stream.seq += 1
+        stream.picture += 1
+        stream.ts += 3000
+        return made
+
+    def arriving(self, n: int, packets: list[Packet]) -> list[Packet]:
+        """What comes now: some of these are lost, some come pictures later."""
+        now = []
+        for packet in packets:
+            fate = self.chance.random()
+            if fate < 0.1:
+                self.late.append((n + self.chance.randint(1, 8), packet))
+            elif fate > 0.05 + 0.1:
+                now.append(packet)
+        now += [packet for due, packet in self.late if due <= n]
+        self.late = [(due, packet) for due, packet in self.late if due > n]
+        return now
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 1 << 32))
+def test_no_loss_disorder_or_switch_leaves_a_seam(seed: int) -> None:
+    """Whatever comes in and is wished: one number a packet, times and pictures in its order.
+
+    Numbers that were never sent are those of packets that never came.
+    """
+    chance = random.Random(seed)
+    scene, out = Scene(chance), forwarder()
+    headers: dict[int, tuple[int, int, int]] = {}
+    origin: dict[int, tuple[str, int]] = {}
+    frames: dict[int, set[tuple[str, int]]] = {}
+    arrived: set[tuple[str, int]] = set()
+    newest: dict[str, int] = {}
+    for n in range(120):
+        if n % 12 == 0:  # nothing is later than that
+            stream = chance.choice([*scene.streams, None])
+            out.aim(stream.source if stream else None, temporal=chance.choice([0, 1, 2, 7]))
+        for index, stream in enumerate(scene.streams):
+            wanted = out.target is stream.source and out.wants_keyframe
+            packets = scene.picture(index, n, keyframe=wanted and chance.random() < 0.5)
+            for packet in scene.arriving(n, packets):
+                assert packet.source is not None
+                place = (packet.source.rid, packet.seq)
+                in_order = packet.seq > newest.get(packet.source.rid, -1)
+                newest[packet.source.rid] = max(packet.seq, newest.get(packet.source.rid, -1))
+                drop = out.map(packet)
+                if drop in (None, Drop.UPPER_LAYER, Drop.TOO_OLD):
+                    arrived.add(place)  # else it is asked for again if it comes to be wanted
+                if drop is not None:
+                    continue
+                assert origin.setdefault(out.seq, place) == place
+                headers[out.seq] = (out.ts, packet.temporal, out.picture)
+                # What is late may be a piece of a picture left out: its number was kept free.
+                if in_order:
+                    frames.setdefault(out.picture, set()).add((packet.source.rid, packet.ts))
+                assert out.locate(out.seq & 0xFFFF) == (packet.source, packet.seq)
+    assert all(len(frame) == 1 for frame in frames.values())
+    ordered = sorted(headers)
+    for before, after in itertools.pairwise(ordered):
+        assert headers[after][0] >= headers[before][0]
+        rid, seq = origin[before]
+        if origin[after][0] == rid:
+            # Between neighbours of one source a free number is kept only for what never came.
+            between = {(rid, other) for other in range(seq + 1, origin[after][1])}
+            assert after - before - 1 <= len(between - arrived)
+    if frames:
+        assert max(frames) - min(frames) < 120 + 8
+
+
+def test_frame_numbers_of_descriptors_go_on_across_switches() -> None:
+    """A receiver drops what has a number before the newest keyframe's."""
+    out = Forwarder(ssrc=1, pt=98, clock_rate=90_000, keyframes=True, layered=True, seq=1)
+    ids = ExtensionIds({9: DEPENDENCY_DESCRIPTOR})
+    got: list[Packet] = []
+    for start in (5_000, 0xFFF0, 20):
+        source, known = Source(start, 90_000, "p", str(start)), Dependencies()
+        out.aim(source)
+        for n in range(40):
+            if n == 20:  # left for a moment: keyframes come again after a pause
+                out.aim(None)
+                out.aim(source)
+            for template in (0, 3) if n in (3, 25) else (1, 4):
+                number = start + 2 * n + (template > 2)
+                structure = L2T2 if template == 0 else ()
+                data = descriptor(template, number & 0xFFFF, structure=structure)
+                packet = received(
+                    source,
+                    rtp(2 * n + (template > 2), 3000 * n, extensions={4: data}, profile=TWO),
+                    n / 30,
+                    "AV1",
+                )
+                known.inspect(packet, 4)
+                if out.map(packet) is None:
+                    buffer = bytearray(1500)
+                    translation = Translation(ExtensionIds({4: DEPENDENCY_DESCRIPTOR}), ids)
+                    size = out.write(buffer, 0, translation.apply(packet, 0.0))
+                    got.append(parsed(bytes(buffer[:size])))
+    receiver, numbers = Dependencies(), []
+    for packet in got:
+        codec("AV1").inspect(packet)
+        receiver.inspect(packet, 9)
+        assert packet.dependency is not None
+        numbers.append(packet.dependency.number)
+    assert len(numbers) == 3 * (17 + 15) * 2
+    steps = {(after - before) & 0xFFFF for before, after in itertools.pairwise(numbers)}
+    assert steps == {1}
+
+
+def test_marker_ends_the_picture_for_who_gets_fewer_layers_and_again_when_repaired() -> None:
+    out = Forwarder(ssrc=1, pt=98, clock_rate=90_000, keyframes=True, layered=True, seq=1)
+    source, known = Source(7, 90_000, "p"), Dependencies()
+    packets: list[Packet] = []
+    for n in range(6):
+        for template in (0, 3) if n in (0, 3) else (1, 4):
+            data = descriptor(template, 2 * n, structure=L2T2 if template == 0 else ())
+            upper = template > 2
+            raw = rtp(2 * n + upper, n, extensions={4: data}, profile=TWO, marker=upper)
+            packets.append(received(source, raw, n / 30, "AV1"))
+            known.inspect(packets[-1], 4)
+    out.aim(source, spatial=0)
+    ends = {}
+    for packet in packets:
+        if packet is packets[6]:  # the second keyframe
+            out.aim(source)
+        if out.map(packet) is None:
+            ends[packet.seq] = out.ends
+    first = packets[0].seq
+    assert ends == {
+        first: True, first + 2: True, first + 4: True,
+        **{first + n: n % 2 == 1 for n in range(6, 12)},
+    }  # fmt: skip
+    for packet in packets:
+        if packet.seq in ends:
+            assert out.map(packet) is None
+            assert out.ends is ends[packet.seq]

@@ -329,12 +329,12 @@ def test_upper_temporal_layer_can_be_left_out() -> None:
     one = layer("q", frames, chance)
     out = forwarder(chance)
     viewer = Viewer(out)
-    out.aim(one.source, 0)
+    out.aim(one.source, temporal=0)
     translation = Translation(PUBLISHER, SUBSCRIBER)
     buffer = bytearray(2000)
     for n in range(60):
         if n == 40:
-            out.aim(one.source, 1)
+            out.aim(one.source, temporal=1)
         for data in one.packets(n):
             packet = one.take(data, n / 30)
             assert packet is not None

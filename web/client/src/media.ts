@@ -20,8 +20,15 @@ export type Notice = DeviceTrouble | CallError | { kind: "forced"; source: Sourc
 /** How many who spoke last are remembered. */
 const RECENT = 8;
 
+const MODE_KEY = "yunhai.mode";
+
+function rememberedMode(): Mode {
+  const mode = localStorage.getItem(MODE_KEY);
+  return mode === "audio" || mode === "text" ? mode : "everything";
+}
+
 export class Media {
-  readonly mode = signal<Mode>("everything");
+  readonly mode = signal<Mode>(rememberedMode());
   readonly microphone = signal<MediaStreamTrack | null>(null);
   readonly camera = signal<MediaStreamTrack | null>(null);
   readonly screen = signal<MediaStreamTrack | null>(null);
@@ -221,10 +228,13 @@ export class Media {
     this.interrupted.value = false;
   }
 
+  /** Choose how much to receive; kept until chosen anew, also for the next visit. */
   setMode(mode: Mode): void {
     this.mode.value = mode;
+    localStorage.setItem(MODE_KEY, mode);
     if (mode !== "everything" && this.cameraOn.value) void this.setCamera(false);
     if (mode === "text" && this.microphoneOn.value) void this.setMicrophone(false);
+    if (mode === "text" && this.screen.value) void this.share(false);
     this.view.send();
   }
 

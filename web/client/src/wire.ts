@@ -339,6 +339,12 @@ export interface Route {
   family: "IPv4" | "IPv6";
 }
 
+export interface PartStats {
+  spatial: number;
+  temporal: number;
+  bps: number;
+}
+
 export interface LayerStats {
   bps: number;
   width: number;
@@ -351,6 +357,7 @@ export interface LayerStats {
   jitter_s: number;
   nacked: number;
   keyframes_asked: number;
+  parts: PartStats[];
 }
 
 export interface TrackStats {
@@ -379,6 +386,8 @@ export interface DownStats {
   kind: "audio" | "video";
   codec: string;
   asked: string | null;
+  spatial: number | null;
+  temporal: number | null;
   sent: string | null;
   fitting: string | null;
   reason: "" | "absent" | "unwanted" | "held" | "background" | "bandwidth" | "keyframe";
@@ -513,6 +522,7 @@ export const PERMISSIONS: Record<string, readonly Role[] | Record<RoomKind, read
   "recording.start": ["moderator"],
   "recording.stop": ["moderator"],
   "recording.read": ["moderator"],
+  "recording.delete": ["moderator"],
   "recording.consent": ["moderator", "speaker", "member", "viewer"],
   "connection.read": ["moderator"],
   "whip.publish": ["moderator", "speaker", "member"],

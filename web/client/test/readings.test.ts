@@ -3,11 +3,11 @@ import { between, wayOf, type Names, type Snapshot, type Stat } from "../src/rea
 import type { ConnectionStats, DownStats, LayerStats, Live } from "../src/wire";
 
 const layer = (packets: number, lost: number, repaired: number): LayerStats => ({
-  bps: 450_000, width: 640, height: 360, packets, bytes: packets * 1000, lost, repaired, missing: 0, jitter_s: 0.004, nacked: repaired, keyframes_asked: 1,
+  bps: 450_000, width: 640, height: 360, packets, bytes: packets * 1000, lost, repaired, missing: 0, jitter_s: 0.004, nacked: repaired, keyframes_asked: 1, parts: [],
 });
 
 const down = (loss: number): DownStats => ({
-  track: "t_ben", mid: "1", kind: "video", codec: "VP8", asked: "h", sent: "h", fitting: "f", reason: "", bps: 400_000, packets: 100, octets: 100_000, repaired: 0, nacked: 0, lost: 3, loss, jitter_s: 0.01, drops: {},
+  track: "t_ben", mid: "1", kind: "video", codec: "VP8", asked: "h", sent: "h", fitting: "f", spatial: null, temporal: null, reason: "", bps: 400_000, packets: 100, octets: 100_000, repaired: 0, nacked: 0, lost: 3, loss, jitter_s: 0.01, drops: {},
 });
 
 const server = (packets: number, lost: number, repaired: number, loss = 0): ConnectionStats => ({

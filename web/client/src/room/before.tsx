@@ -20,7 +20,7 @@ import { Picture } from "./tile";
 export function Before({ session }: { session: Session }) {
   const { media, claimed, connection } = session;
   const [list, setList] = useState<RoomList | null>(null);
-  const [mode, setMode] = useState<Mode>("everything");
+  const [mode, setMode] = useState<Mode>(media.mode.value);
   const room = list?.rooms.find(({ id }) => id === session.room);
   const speaks = claimed.role !== "viewer" && (!room || allows("publish.microphone", claimed.role, room.kind));
 
@@ -35,7 +35,8 @@ export function Before({ session }: { session: Session }) {
   // Devices are asked for only once it is known that this person may use them here.
   useEffect(() => {
     if (!list || !speaks) return;
-    void media.setMicrophone(true).then(() => media.setCamera(true));
+    if (mode === "text") return;
+    void media.setMicrophone(true).then(() => (mode === "everything" ? media.setCamera(true) : undefined));
   }, [list, speaks]);
 
   const enter = (listener: boolean) => {

@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { canShare } from "../devices";
 import { t } from "../i18n";
 import { Dialog } from "../ui/dialog";
+import type { Media, Mode } from "../media";
 import type { Session } from "./session";
 
 interface Shortcut {
@@ -20,9 +21,15 @@ const SHORTCUTS: Shortcut[] = [
   { key: "c", name: () => t("Open or close the chat"), run: (session) => session.togglePanel("chat") },
   { key: "p", name: () => t("Open or close the list of people"), run: (session) => session.togglePanel("people") },
   { key: "g", name: () => t("Grid or stage"), run: ({ layout }) => { layout.value = layout.value === "stage" ? "grid" : "stage"; } },
+  { key: "a", name: () => t("Audio first, or everything again"), run: ({ media }) => toggle(media, "audio") },
+  { key: "t", name: () => t("Text only, or everything again"), run: ({ media }) => toggle(media, "text") },
   { key: "l", name: () => t("Leave the room"), run: ({ open }) => { open.value = "leave"; } },
   { key: "?", name: () => t("This list"), run: ({ open }) => { open.value = open.value === "help" ? null : "help"; } },
 ];
+
+function toggle(media: Media, mode: Mode): void {
+  media.setMode(media.mode.value === mode ? "everything" : mode);
+}
 
 /** Whether a key press belongs to something that takes letters itself. */
 export function takesLetters(target: EventTarget | null): boolean {

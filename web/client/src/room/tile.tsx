@@ -85,9 +85,11 @@ export function Tile({ session, shown, source = "camera", large }: Props) {
   const wished = !mine && track && !track.muted && !track.forced && decodable(track) ? track : undefined;
   const element = useWish(session, wished);
   const received = wished ? media.subscriber.received.value.get(wished.id) ?? null : null;
-  const picture = sent ?? (media.mode.value === "text" || (media.mode.value === "audio" && source === "camera") ? null : received);
   const foreign = !mine && track !== undefined && media.mode.value !== "text" && !decodable(track);
-  const held = wished !== undefined && media.paused.value.has(wished.id);
+  const unwanted = media.mode.value === "text" || (media.mode.value === "audio" && source === "camera");
+  const held = wished !== undefined && !unwanted && media.paused.value.has(wished.id);
+  // What stands still is not shown: it would look like a person who does not move.
+  const picture = sent ?? (unwanted || held ? null : received);
   const silent = mine ? !media.microphoneOn.value : !microphone || microphone.muted || microphone.forced;
   const speaking = !silent && media.speakers.value.includes(person.identity);
   const staged = connection.live.value?.stage === person.identity;
@@ -110,7 +112,7 @@ export function Tile({ session, shown, source = "camera", large }: Props) {
         {staged && <span class="tally live" data-test="tally-live">{t("LIVE")}</span>}
         {person.synthetic && <span class="tag demo" title={t("A synthetic participant of the demonstration")}>{t("Demo")}</span>}
         {person.hand_ms !== null && <span class="mark amber" title={t("Hand raised")}><Icon name="hand" /><span class="sr-only">{t("Hand raised")}</span></span>}
-        {held && !foreign && <span class="mark amber" title={t("Picture paused: weak network")} data-test="paused"><Icon name="pulse" /><span class={large ? "" : "sr-only"}>{t("Picture paused: weak network")}</span></span>}
+        {held && <span class="mark amber" title={t("Picture paused: weak network")} data-test="paused"><Icon name="pulse" /><span class="paused-words">{t("Picture paused: weak network")}</span></span>}
         {foreign && <span class="mark amber" data-test="undecodable">{t("This browser cannot show {codec} video", { codec: track!.codec })}</span>}
       </div>
       <div class="tile-name">
