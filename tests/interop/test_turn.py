@@ -15,7 +15,7 @@ from rooms.ids import Identity
 from server import turn
 from tests.e2e.conftest import Venue, ticket
 from tests.e2e.visitor import Visitor
-from tests.interop.conftest import browser_in
+from tests.interop.conftest import browser_in, promised_s
 from tests.interop.test_networks import pill_of, way_of
 from tests.interop.turn import (
     IPV4,
@@ -205,10 +205,11 @@ async def test_who_can_reach_only_the_relay_is_in_the_room(
             anna, ben = people
             await anna.enter(room)
             await ben.open(room)
-            began = time.monotonic()
+            began, patience_s = time.monotonic(), promised_s(8)
             await ben.press("enter")
-            await ben.until_seen_moving("anna", 8)
-            await anna.until_seen_moving("ben", began + 8 - time.monotonic())
+            await ben.until_seen_moving("anna", patience_s)
+            await anna.until_seen_moving("ben", began + patience_s - time.monotonic())
+            print(f"{time.monotonic() - began:.1f} s until both see each other")
             await asyncio.gather(anna.until_heard("ben"), ben.until_heard("anna"))
             path = (await anna.stats())["path"]
             assert (path["protocol"], path["relayed"]) == (way, True)
