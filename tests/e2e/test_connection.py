@@ -41,7 +41,7 @@ async def test_both_sides_are_told_and_a_report_holds_no_name(
     )  # fmt: skip
     ben = await visit(small_venue.gz, "ben", room=room, name="Ben Okafor")
     await asyncio.gather(anna.enter(room), ben.enter(room))
-    await asyncio.gather(anna.until_seen_moving("ben"), ben.until_seen_moving("anna"))
+    await asyncio.gather(anna.until_seen_moving("ben", 60), ben.until_seen_moving("anna", 60))
     await anna.page.focus('[data-test="status-pill"]')
     await anna.page.keyboard.press("Enter")
     await anna.test("connection-panel").wait_for()
@@ -83,7 +83,7 @@ async def test_a_phone_shows_all_of_it_in_its_language(
     anna = await visit(small_venue.gz, "anna", room=room, **options)
     ben = await visit(small_venue.gz, "ben", room=room, name="Maximiliane Großherzog-Finkenwerder")
     await asyncio.gather(anna.enter(room), ben.enter(room))
-    await anna.until_seen_moving("ben")
+    await anna.until_seen_moving("ben", 60)
     await anna.press("status-pill")
     await anna.until(lambda: rows(anna, "receiving"), told)
     await anna.until(lambda: anna.test("way").inner_text(), lambda said: said == WAY[language])

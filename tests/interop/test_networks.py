@@ -28,6 +28,16 @@ async def way_of(visitor: Visitor) -> str:
     return str(said)
 
 
+async def pill_of(visitor: Visitor, way: str) -> str:
+    """What the status pill says once all is well and it knows the way."""
+    pill = visitor.test("status-pill")
+    await visitor.until(
+        lambda: pill.evaluate("(pill) => [pill.dataset.way, pill.dataset.status]"),
+        lambda told: way in told[0] and told[1] == "connected",
+    )
+    return str(await pill.inner_text())
+
+
 async def until_receiving(visitor: Visitor, state: str) -> None:
     """Wait for a state of the connection that carries what is received."""
     await visitor.until(
@@ -57,6 +67,7 @@ async def test_where_udp_is_blocked_one_is_in_the_room_by_tcp_within_8_s(
             path = (await visitor.stats())["path"]
             assert (path["protocol"], path["relayed"]) == ("tcp", False)
             assert "TCP" in await way_of(visitor)
+            assert await pill_of(visitor, "tcp") == "Connected by TCP"
 
 
 async def test_sound_goes_on_after_a_move_to_another_address(
@@ -77,6 +88,47 @@ async def test_sound_goes_on_after_a_move_to_another_address(
             await asyncio.gather(*(until_receiving(visitor, state) for visitor in (anna, ben)))
         await asyncio.gather(anna.until_heard("ben"), ben.until_heard("anna"))
         print(f"{time.monotonic() - moved:.1f} s until both are heard after the move")
+
+
+SOUND = """async () => {
+  const reports = [...(await window.yunhai.subscriber.getStats()).values()];
+  const sound = reports.find(({ type, kind }) => type === "inbound-rtp" && kind === "audio");
+  return { samples: sound.totalSamplesReceived, concealed: sound.concealedSamples,
+           lost: sound.packetsLost, received: sound.packetsReceived };
+}"""
+WINDOW = 10 * 48_000
+
+
+async def test_a_network_that_loses_a_fifth_conceals_little_of_a_voice(
+    reachable: Venue, inside: Namespace, tmp_path: Path
+) -> None:
+    room = reachable.open_room("table-1", "table")
+    async with (
+        browser_in(inside, tmp_path, reachable.gz.url) as browser,
+        visitor_at(browser, reachable, "anna", room) as anna,
+        visitor_at(browser, reachable, "ben", room) as ben,
+    ):
+        await asyncio.gather(anna.enter(room), ben.enter(room))
+        await asyncio.gather(anna.until_heard("ben"), ben.until_heard("anna"))
+        inside.block("udp dport >= 1024 numgen random mod 100 < 20")
+
+        async def sound() -> dict[str, int]:
+            return dict(await ben.page.evaluate(SOUND))
+
+        async def later(then: dict[str, int]) -> dict[str, int]:
+            return dict(
+                await ben.until(sound, lambda now: now["samples"] - then["samples"] >= WINDOW, 40)
+            )
+
+        # The server hears of the loss within the first window, so the second one has redundancy.
+        before = await later(await sound())
+        after = await later(before)
+        gone = {key: after[key] - before[key] for key in after}
+        loss = gone["lost"] / (gone["lost"] + gone["received"])
+        concealed = gone["concealed"] / gone["samples"]
+        print(f"{loss:.1%} of the packets lost, {concealed:.1%} of the sound concealed")
+        assert loss > 0.1
+        assert concealed < loss / 2
 
 
 async def test_a_node_on_ipv6_alone_is_entered(tmp_path: Path, browser: Browser) -> None:
