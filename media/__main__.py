@@ -22,6 +22,7 @@ import msgspec
 
 from media import native
 from media.framing import Notice, RpcServer
+from media.loop import new_loop
 from media.udp import MediaPort
 from media.worker import Worker
 
@@ -52,16 +53,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     die_with_parent()
     _configure_logs()
     advertise = [address for address in chosen.advertise.split(",") if address]
-    return asyncio.run(
-        _serve(
-            chosen.socket,
-            chosen.host,
-            chosen.port,
-            advertise,
-            native_folder=chosen.native,
-            tcp=not chosen.no_tcp,
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(
+            _serve(
+                chosen.socket,
+                chosen.host,
+                chosen.port,
+                advertise,
+                native_folder=chosen.native,
+                tcp=not chosen.no_tcp,
+            )
         )
-    )
 
 
 async def _serve(

@@ -59,6 +59,8 @@ class Inlet:
         count = libc.lib.recvmmsg(self._fd, self._messages, AT_ONCE, _DONTWAIT, libc.ffi.NULL)
         if count < 0:
             raise OSError(libc.ffi.errno, "recvmmsg")
+        if count == 1:
+            return ((self._views[0][: self._headers[7] & 0xFFFFFFFF], bytes(self._sources[0])),)
         sizes = self._headers[7 : _WORDS * count : _WORDS]
         return [
             (view[: size & 0xFFFFFFFF], bytes(source))

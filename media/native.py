@@ -33,6 +33,7 @@ MAX_RECEIVERS = 1024
 PACKET = struct.Struct("=IIIHHHHHBBBB2x")
 """``struct packet`` of native.c."""
 
+_pack = PACKET.pack
 _log = logging.getLogger("media.native")
 _ffi = cffi.FFI()
 _ffi.cdef("""
@@ -157,26 +158,25 @@ class NativeWriter:
     ) -> list[int]:
         if arena is not self._arena:
             self._arena, self._arena_at = arena, _ffi.cast("void *", arena.address)
-        run.copy(self._image.view, layout)
-        packed = b"".join(
-            [
-                PACKET.pack(
-                    at,
-                    wire.size,
-                    packet.ts & 0xFFFFFFFF,
-                    packet.seq & 0xFFFF,
-                    packet.picture & 0x7FFF,
-                    wire.twcc,
-                    wire.picture_at,
-                    wire.tl0_at,
-                    wire.marker,
-                    wire.wide,
-                    packet.tl0 & 0xFF,
-                    0,
-                )
-                for packet, wire, at in zip(run.packets, run.wires, layout.offsets, strict=True)
-            ]
-        )
+        image = self._image.view
+        packed = b""
+        for packet, wire, at in zip(run.packets, run.wires, layout.offsets, strict=True):
+            size = wire.size
+            image[at : at + size] = wire.data
+            packed += _pack(
+                at,
+                size,
+                packet.ts & 0xFFFFFFFF,
+                packet.seq & 0xFFFF,
+                packet.picture & 0x7FFF,
+                wire.twcc,
+                wire.picture_at,
+                wire.tl0_at,
+                wire.marker,
+                wire.wide,
+                packet.tl0 & 0xFF,
+                0,
+            )
         transport_seqs: Any = _ffi.NULL
         if run.numbered:
             numbers = array("H", [seat.transport_seq for seat in row.seats[first:last]])
@@ -193,7 +193,7 @@ class NativeWriter:
             stride_of(layout),
             self._faulty,
         )
-        return list(self._faulty[0:bad])
+        return list(self._faulty[0:bad]) if bad else []
 
 
 def library(folder: Path) -> Path:

@@ -30,11 +30,17 @@ GCM_SALT_BYTES = 12
 AUTH_FAILED = 7
 REPLAYED = (9, 10)
 """libsrtp's ``srtp_err_status_t``."""
+_REFUSALS = {AUTH_FAILED: "unauthentic", **dict.fromkeys(REPLAYED, "replayed")}
 
 _PROTECT_ADDRESS = int(ffi.cast("uintptr_t", ffi.addressof(lib, "srtp_protect")))
 memmove = ffi.memmove
 
 _CHAR_P = ffi.typeof("char *")
+_CHARS = ffi.typeof("char[]")
+# Bound once: these run for every packet that comes in.
+_from_buffer = ffi.from_buffer
+_unprotect = lib.srtp_unprotect
+_unprotect_rtcp = lib.srtp_unprotect_rtcp
 _PROTECT = ffi.typeof("int (*)(void *, void *, int *)")
 _ssrc_of = struct.Struct("!I").unpack_from
 
@@ -170,11 +176,11 @@ class SrtpSession:
 
     def unprotect(self, packet: bytearray | memoryview) -> bytes | None:
         """The RTP packet decrypted (overwrites its argument); None if it is not to be believed."""
-        return self._open(lib.srtp_unprotect, packet, 8)
+        return self._open(_unprotect, packet, 8)
 
     def unprotect_rtcp(self, packet: bytearray | memoryview) -> bytes | None:
         """The compound RTCP packet decrypted, as ``unprotect``."""
-        return self._open(lib.srtp_unprotect_rtcp, packet, 4)
+        return self._open(_unprotect_rtcp, packet, 4)
 
     def forget(self, ssrc: int) -> None:
         """Drops the state of an SSRC of ours that will not be used again under these keys."""
@@ -217,29 +223,24 @@ class SrtpSession:
         return int(self._size[0])
 
     def _open(self, function: Any, packet: bytearray | memoryview, ssrc_at: int) -> bytes | None:
-        size = len(packet)
-        if size < 12:
+        size = self._size
+        size[0] = length = len(packet)
+        if length < 12:
             self.counters["malformed"] += 1
             return None
         ssrc = _ssrc_of(packet, ssrc_at)[0]
-        if ssrc not in self._ssrcs and not self._admits(ssrc):
+        known = ssrc in self._ssrcs
+        if not known and not self._admits(ssrc):
             self.counters["too_many_ssrcs"] += 1
             return None
-        self._size[0] = size
-        status = function(self._rx, ffi.from_buffer(packet, require_writable=True), self._size)
+        status = function(self._rx, _from_buffer(_CHARS, packet, True), size)  # writable
         if status:
-            self.counters[
-                "replayed"
-                if status in REPLAYED
-                else "unauthentic"
-                if status == AUTH_FAILED
-                else "malformed"
-            ] += 1
+            self.counters[_REFUSALS.get(status, "malformed")] += 1
             return None
-        if ssrc not in self._ssrcs:
+        if not known:
             self._ssrcs.add(ssrc)
             self._resting.pop(ssrc, None)
-        return bytes(packet[: self._size[0]])
+        return bytes(packet[: size[0]])
 
     def _admits(self, ssrc: int) -> bool:
         """Whether there is room for one more SSRC, and this one is not spent."""

@@ -42,6 +42,7 @@ IMPATIENT_FRAMES = 32
 NACKS_PER_PACKET = 256
 """At worst 4 bytes each (RFC 4585 §6.2.1), so the packet stays well below the path's limit."""
 
+_NEW = Receipt.NEW
 _log = logging.getLogger(__name__)
 
 
@@ -206,7 +207,7 @@ class Layer:
             blocks = opened
         receipt = source.receive(packet, now)
         losses = self.losses
-        if receipt >= Receipt.STRAY:
+        if receipt is not _NEW and receipt is not Receipt.LATE:
             if receipt is Receipt.STRAY:
                 track.board.counters["stray"] += 1
                 return
@@ -224,11 +225,15 @@ class Layer:
             return
         if losses is not None:
             losses.received(packet.seq, now)
-            if len(losses):
+            if losses.missing:
                 track.board.attention.add(self)
         track.codec.inspect(packet)
         if track.kind == "video":
-            self._examine(packet)
+            if track.dependency_id:
+                self._dependencies.inspect(packet, track.dependency_id)
+            self.parts.note(packet, layered=track.codec.layered)
+            if packet.keyframe:
+                self._begun(packet)
         if track.voices is not None:
             track.voices.heard(track, packet, now)
         if blocks:
@@ -242,17 +247,12 @@ class Layer:
             self._deferred = True
             track.board.defer(self._drained)
 
-    def _examine(self, packet: Packet) -> None:
-        """Learn of the layers inside, and of sizes."""
-        track = self.track
-        if track.dependency_id:
-            self._dependencies.inspect(packet, track.dependency_id)
-        self.parts.note(packet, layered=track.codec.layered)
-        if packet.keyframe:
-            self._asking = False
-            size = self._dependencies.size or track.codec.size(packet)
-            if size is not None:
-                self.state.width, self.state.height = size
+    def _begun(self, packet: Packet) -> None:
+        """A keyframe is there: the request is settled, and it says its size."""
+        self._asking = False
+        size = self._dependencies.size or self.track.codec.size(packet)
+        if size is not None:
+            self.state.width, self.state.height = size
 
     def _drained(self) -> None:
         """Hand on what the drain brought, or wait a moment for the rest of its last frame."""

@@ -14,11 +14,10 @@ from media.dtls import Certificate, DtlsSession, is_dtls
 from media.ice import IceLite
 from media.parameters import DtlsRole, Fingerprint, IceCredentials, TransportParameters
 from media.rpc import PeerState
-from media.srtp import SrtpKeys, SrtpSession, is_rtcp
+from media.srtp import SrtpKeys, SrtpSession
 from media.statistics import Route
 from media.udp import Address, Buffer, MediaPort, Path
 
-RTP_FIRST = range(128, 192)
 MAX_PACKETS_PER_S = 5_000
 """Of one peer, of which all may come at once; further ones are not even decrypted."""
 
@@ -188,7 +187,7 @@ class Transport:
     def _receive(self, datagram: memoryview, address: Address, now: float) -> None:
         """Tells packets apart by their first byte (RFC 7983 §7)."""
         first = datagram[0]
-        if first in RTP_FIRST and len(datagram) > 1:
+        if 127 < first < 192 and len(datagram) > 1:
             srtp = self._srtp
             if srtp is None:
                 self.counters["early"] += 1
@@ -199,7 +198,7 @@ class Transport:
             # Only what is the peer's own counts: no forger can use its budget up.
             if self._packets_left <= 0:
                 self.counters["flood"] += 1
-            elif is_rtcp(datagram):
+            elif 191 < datagram[1] < 224:  # RTCP (RFC 5761 §4)
                 packet = srtp.unprotect_rtcp(datagram)
                 if packet is not None:
                     self._packets_left -= 1

@@ -15,11 +15,13 @@ import logging
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from media import libc, stun
 from media.burst import Burst
 from media.burst import Path as DatagramPath
 from media.inlet import Inlet
+from media.loop import add_reader, remove_reader
 from media.path import Address, Buffer, Path
 from media.srtp import Sealer
 from media.tcp import Streams, candidate, is_stream, listener
@@ -84,7 +86,7 @@ class MediaPort:
         self._bursts: dict[int, Burst] = {}
         for sock in self._sockets:
             self._bursts[sock.family] = Burst(sock, self.counters, self._flush_soon, burst)
-            self._loop.add_reader(sock, self._drain, Inlet(sock))
+            add_reader(self._loop, sock, partial(self._drain, Inlet(sock)))
         self._streams = Streams(listeners, self.counters, self._route)
 
     @property
@@ -201,7 +203,7 @@ class MediaPort:
         self._streams.close()
         for sock in self._sockets:
             self._bursts[sock.family].close()
-            self._loop.remove_reader(sock)
+            remove_reader(self._loop, sock)
             sock.close()
         self._ufrags.clear()
         self._sources.clear()

@@ -121,14 +121,15 @@ class Volley:
             return True
         self._uncut = False
         layout = run.layout(row.tag_bytes, coalesce=row.coalesce)
+        seats = row.seats
         at_once = min(ARENA_BYTES // stride_of(layout), MAX_MESSAGES // len(layout.messages))
-        for first in range(0, len(row.seats), at_once):
-            last = min(first + at_once, len(row.seats))
+        for first in range(0, len(seats), at_once):
+            last = min(first + at_once, len(seats))
             faulty = self.writer.write(self._memory, run, layout, row, first, last)
-            some = row.seats[first:last]
-            if libc.lib is not None and not faulty and len(some) == len(row.seats):
-                self._hand_over(self._kept(layout, row), layout, some, 0, len(some))
+            if libc.lib is not None and not faulty and last - first == len(seats):
+                self._hand_over(self._kept(layout, row), layout, seats, 0, last)
                 continue
+            some = seats[first:last]
             names = row.names[first:last]
             start = 0
             for stop in (*faulty, len(some)):

@@ -132,7 +132,7 @@ class Translation:
             their newest block is left.
     """
 
-    __slots__ = ("_identity", "_packet", "_table", "_wire", "redundant", "source", "target")
+    __slots__ = ("_keeps", "_packet", "_table", "_wire", "redundant", "source", "target")
 
     def __init__(
         self, source: ExtensionIds, target: ExtensionIds, *, redundant: bool = False
@@ -145,6 +145,7 @@ class Translation:
         for number, uri in source.uris.items():
             table[number & 0xFF] = wanted.get(uri, 0)
         self._table = bytes(table)
+        self._keeps = any(table)
         self._packet: Packet | None = None
         self._wire: Wire | None = None
 
@@ -162,20 +163,23 @@ class Translation:
         if packet.red and not self.redundant:
             del data[packet.red : packet.payload]
         wire.data = data
+        profile = packet.profile
         room = 0
-        if packet.profile == ONE_BYTE:
+        if profile == ONE_BYTE:
             room = self._renumber_one_byte(wire, data, packet, now)
-        elif packet.profile == TWO_BYTE:
+        elif profile == TWO_BYTE:
             room = self._renumber_two_byte(wire, data, packet, now)
-        if self.target.transport_cc and not wire.twcc and packet.profile != OPAQUE:
+        if self.target.transport_cc and not wire.twcc and profile != OPAQUE:
             self._insert_twcc(wire, data, packet, room)
-        wire.octets = len(data) - wire.payload
+        size = len(data)
+        wire.octets = size - wire.payload
         padding = packet.padding
         if padding:
             data += bytes(padding - 1)
             data.append(padding)
             data[0] |= 0x20
-        wire.size = len(data)
+            size += padding
+        wire.size = size
         wire.marker = 0x80 if packet.marker else 0
         wire.picture_at = wire.tl0_at = 0
         wire.wide = False
@@ -193,10 +197,9 @@ class Translation:
         """Rewrite ids in place; returns where the trailing padding starts."""
         table = self._table
         target = self.target
-        at = packet.extensions
+        used = at = packet.extensions
         end = packet.extensions_end
-        used = at
-        while at < end:
+        while at < end and self._keeps:
             head = data[at]
             if head == 0:
                 at += 1
@@ -206,6 +209,8 @@ class Translation:
                 break
             number = table[head >> 4]
             if 0 < number < 15:
+                if at > used:
+                    data[used:at] = bytes(at - used)
                 data[at] = number << 4 | head & 0x0F
                 used = after
                 if number == target.transport_cc and head & 0x0F == 1:
@@ -214,10 +219,9 @@ class Translation:
                     _stamp(data, at + 1, now)
                 elif number == target.dependency and head & 0x0F >= 2:
                     wire.frame_at = at + 2
-            else:
-                data[at:after] = bytes(after - at)
             at = after
-        data[used:end] = bytes(end - used)
+        if used < end:
+            data[used:end] = bytes(end - used)
         return used
 
     def _renumber_two_byte(self, wire: Wire, data: bytearray, packet: Packet, now: float) -> int:

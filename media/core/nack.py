@@ -28,37 +28,37 @@ class Losses:
     Waits a little for reordering before the first request, repeats once per round
     trip, gives up after some tries; ``take_keyframe_hint`` then says that only a
     keyframe helps.
+
+    Attributes:
+        missing: by extended number: noticed at, last asked at, tries. Empty: ``due`` need
+            not be called.
     """
 
-    __slots__ = ("_highest", "_hint", "_lateness", "_missing")
+    __slots__ = ("_highest", "_hint", "_lateness", "missing")
 
     def __init__(self) -> None:
         self._highest = -1
         self._hint = False
         self._lateness = 0.0  # how late packets come out of order, slowly forgotten
-        # seq -> [noticed at, last asked at, tries]
-        self._missing: dict[int, list[float]] = {}
+        self.missing: dict[int, list[float]] = {}
 
     def __len__(self) -> int:
-        """Return how many packets are missing: 0 means ``due`` need not be called."""
-        return len(self._missing)
+        """Return how many packets are missing."""
+        return len(self.missing)
 
     def received(self, seq: int, now: float) -> None:
         """Note an arrival (also one repaired by RTX), by extended number."""
         highest = self._highest
-        if seq == highest + 1:
-            self._highest = seq
-            return
-        if highest < 0:
+        if seq == highest + 1 or highest < 0:
             self._highest = seq
             return
         if seq <= highest:
-            entry = self._missing.pop(seq, None)
+            entry = self.missing.pop(seq, None)
             if entry is not None and entry[2] == 0:
                 self._lateness = min(max(self._lateness, now - entry[0]), MAX_WAIT)
             return
         self._highest = seq
-        missing = self._missing
+        missing = self.missing
         if len(missing) + seq - highest - 1 > MAX_MISSING:
             missing.clear()
             self._hint = True
@@ -73,7 +73,7 @@ class Losses:
         self._lateness *= 0.998  # halves in some 5 s of asking every 15 ms
         asked = []
         lost = []
-        for seq, entry in self._missing.items():
+        for seq, entry in self.missing.items():
             if entry[2] == 0:
                 if now - entry[0] < wait:
                     continue
@@ -86,7 +86,7 @@ class Losses:
             entry[2] += 1
             asked.append(seq)
         for seq in lost:
-            del self._missing[seq]
+            del self.missing[seq]
             self._hint = True
         asked.sort()
         return asked
@@ -99,7 +99,7 @@ class Losses:
 
     def clear(self) -> None:
         """Forget everything (restart, or a keyframe made the past useless)."""
-        self._missing.clear()
+        self.missing.clear()
         self._highest = -1
         self._hint = False
 

@@ -20,6 +20,7 @@ MAX_PACKET_BYTES = 1356  # libsrtp via pylibsrtp refuses to protect more
 HEADER = struct.Struct("!BBHII")  # RFC 3550 §5.1: V P X CC, M PT, seq, timestamp, SSRC
 U16 = struct.Struct("!H")
 _EXTENSION = struct.Struct("!HH")  # RFC 3550 §5.3.1: profile, length in words
+_EXTENDED = struct.Struct("!BBHIIHH").unpack_from  # both, of a packet without CSRCs
 
 ONE_BYTE = 1
 TWO_BYTE = 2
@@ -134,6 +135,19 @@ def parse(data: bytes | bytearray) -> Packet | Malformed:
     if size < 12:
         return Malformed.SHORT
     packet = Packet()
+    if data[0] == 0x90 and size >= 16:  # as browsers send: extended, no CSRCs, no padding
+        _, second, packet.seq16, packet.ts32, packet.ssrc, profile, words = _EXTENDED(data)
+        offset = 16 + words * 4
+        if profile == 0xBEDE and words <= MAX_EXTENSION_WORDS and offset <= size:
+            packet.data = data
+            packet.padding = 0
+            packet.pt = second & 0x7F
+            packet.marker = second > 0x7F
+            packet.profile = ONE_BYTE
+            packet.extensions = 16
+            packet.extensions_end = packet.payload = offset
+            packet.end = size
+            return packet
     first, second, packet.seq16, packet.ts32, packet.ssrc = HEADER.unpack_from(data)
     if first & 0xC0 != 0x80:
         return Malformed.VERSION

@@ -121,9 +121,16 @@ class Run:
     def __init__(self, packets: Sequence[Packet], wires: Sequence[Wire]) -> None:
         self.packets = packets
         self.wires = wires
-        self.sizes = tuple([wire.size for wire in wires])
-        self.octets = sum([wire.octets for wire in wires])
-        self.numbered = sum([wire.twcc > 0 for wire in wires])
+        sizes = []
+        octets = numbered = 0
+        for wire in wires:
+            sizes.append(wire.size)
+            octets += wire.octets
+            if wire.twcc:
+                numbered += 1
+        self.sizes = tuple(sizes)
+        self.octets = octets
+        self.numbered = numbered
 
     def layout(self, tag_bytes: int, *, coalesce: bool) -> Layout:
         """How the packets lie with tags of this size."""

@@ -26,6 +26,9 @@ class Receipt(IntEnum):
     RESTART = 3  # the sender began anew: numbers moved up a cycle; forget losses and history
 
 
+_NEW = Receipt.NEW
+
+
 class Source:
     """Owner: the track that receives it. One per SSRC; lifetime of that SSRC.
 
@@ -90,6 +93,21 @@ class Source:
         highest = self.highest
         packet.source = self
         packet.arrival = now
+        latest = self.latest_ts
+        if (seq16 - highest) & 0xFFFF == 1 and highest >= 0 and latest is not None:
+            # The next one, as nearly always.
+            ahead = (packet.ts32 - latest) & 0xFFFFFFFF
+            packet.ts = ts = latest + (ahead if ahead < 0x80000000 else ahead - 0x100000000)
+            if ts > latest:
+                self.latest_ts = ts
+            packet.seq = self.highest = highest + 1
+            self.packets += 1
+            self.bytes += len(packet.data)
+            before = self._transit
+            self._transit = transit = now * self.clock_rate - ts
+            if before is not None:
+                self.jitter += (abs(transit - before) - self.jitter) / 16  # RFC 3550 A.8
+            return _NEW
         if highest < 0:
             self._start(extend_seq(seq16, None))
             highest = self.highest
@@ -115,7 +133,7 @@ class Source:
                 self._probe = (seq16 + 1) & 0xFFFF
                 return Receipt.STRAY
         packet.seq = seq = highest + ahead
-        latest = self.latest_ts
+        latest = self.latest_ts  # perhaps forgotten just now
         packet.ts = ts = extend_ts(packet.ts32, latest)
         self.packets += 1
         self.bytes += len(packet.data)

@@ -44,8 +44,9 @@ class Speakers:
         elapsed = now - voice.heard_at
         voice.heard_at = now
         # 20 ms packets: 1/15 of the way each. A gap counts at most as much as SMOOTHING_S.
-        share = min(max(elapsed, 0.02) / SMOOTHING_S, 1.0)
-        voice.level += (min(level, SILENCE) - voice.level) * share
+        share = elapsed / SMOOTHING_S if elapsed > 0.02 else 0.02 / SMOOTHING_S
+        target = level if level < SILENCE else SILENCE
+        voice.level += (target - voice.level) * share if share < 1.0 else target - voice.level
         if voice.level <= (LEAVE if track in self._active else ENTER):
             voice.loud_at = now
 
