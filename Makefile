@@ -1,5 +1,5 @@
 # make run     start the demo convention (NODES=3: three nodes on this machine)
-# make fast    the quick tests · make test  all of them · make check  types, style, imports, generated files
+# make fast    the quick tests · make test  all of them · make fuzz  parsers, for longer · make check  types, style, imports, generated files
 
 PYTHON ?= python3
 NODES ?= 1
@@ -9,7 +9,7 @@ BIN = .venv/bin
 # Compiling a thousand modules takes a second and a half of each start: let Python keep what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run client fast test check bench shots generate locales lock clean
+.PHONY: run client fast test fuzz check bench shots generate locales lock clean
 
 run:
 	@$(BOOTSTRAP) run
@@ -28,6 +28,11 @@ test:
 	@$(BOOTSTRAP) clients
 	$(BIN)/pytest -q
 	$(BOOTSTRAP) npm test
+
+# Ten minutes for each parser; what is found stays in tests/fuzz/crashes.
+fuzz:
+	@$(BOOTSTRAP) dev
+	YUNHAI_TEST_FUZZ_SECONDS=600 $(BIN)/pytest -q -s tests/fuzz
 
 check:
 	@$(BOOTSTRAP) dev

@@ -221,19 +221,8 @@ class Downlink:
             self._tell_paused(paused)
 
     def _wish(self, key: str, down: DownTrack) -> Wish | None:
-        want, track = self.wants.get(key), down.track
-        if want is None or track is None or track.held:
-            return None
-        if track.background and not want.always:
-            return None
-        now = (down.layer, down.state)
-        return Wish(
-            rank=self._ranking.rank(want, down.kind),
-            layers=track.states,
-            current=next((at for at, one in enumerate(track.choices) if one == now), None),
-            max_width=want.max_width,
-            max_height=want.max_height,
-        )
+        want = self.wants.get(key)
+        return None if want is None else self._ranking.wish(want, down)
 
     def _probe(self, wanted_bps: int, now: float) -> None:
         """Begin to see whether the path carries what is missing; ``attend`` goes on with it."""
@@ -298,10 +287,8 @@ class Downlink:
 
     def _stats(self, key: str, down: DownTrack) -> DownStats:
         wish = self._wish(key, down)
-        best = None if wish is None else fitting(wish.layers, wish.max_width, wish.max_height)
-        rid = (
-            down.track.choices[best][0].rid if down.track is not None and best is not None else None
-        )
+        best = fitting(wish.layers, wish.max_width, wish.max_height) if wish else None
+        rid = None if down.track is None or best is None else down.track.choices[best][0].rid
         return down.stats(self.reason(key, down), rid)
 
     def reason(self, key: str, down: DownTrack) -> Reason:

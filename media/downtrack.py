@@ -31,6 +31,11 @@ KEYFRAMES_AT_ONCE = 10.0
 KEYFRAMES_PER_S = 0.4
 """What one receiver may ask for, beside what a switch of layers needs."""
 
+LOSSY = 5
+"""Of 256 packets; from there on redundancy, which doubles a voice's bytes, is worth them."""
+REDUNDANT_S = 30.0
+"""So long it goes on after the last such report: losses come in spells."""
+
 _scratch = bytearray(2048)
 _view = memoryview(_scratch)
 PADDING = 255
@@ -76,6 +81,7 @@ class DownTrack:
         ids: header extensions as the receiver numbers them.
         layer: which layer is sent or about to be, None when paused.
         state: how much of it.
+        redundant: is sent redundant audio (RFC 2198) as it comes, because its path loses packets.
         always: wanted also while the room listens to others.
         waiting: would be sent were it not in the background.
         description: goes along with sender reports (SDES).
@@ -96,7 +102,9 @@ class DownTrack:
         self.track: PublishedTrack | None = None
         self.layer: Layer | None = None
         self.state: LayerState | None = None
-        self.always = self.waiting = False
+        self.always = self.waiting = self.redundant = False
+        self._pt, self._red = line.codec.payload_type, line.red
+        self._lossy_at = float("-inf")
         self._layers: set[Layer] = set()
         self._sitting: Sitting | None = None
         self._repairs = Repairs()
@@ -124,15 +132,22 @@ class DownTrack:
         """Take what a later answer settled."""
         self.stand_up()
         self.mid = line.mid
-        self.forwarder.pt = line.codec.payload_type
+        self.forwarder.pt = self._pt = line.codec.payload_type
         self.forwarder.rtx_pt = line.rtx or 0
-        ids = ExtensionIds(line.extensions)
-        if ids != self.ids:
-            for layer in self._layers:
-                layer.remove(self)
-            self.ids = ids
-            for layer in self._layers:
-                layer.add(self)
+        self._red = line.red
+        self._reshape(ExtensionIds(line.extensions), self.redundant and self._red is not None)
+
+    def _reshape(self, ids: ExtensionIds, redundant: bool) -> None:
+        """Get packets in another form from the next one on."""
+        if ids == self.ids and redundant == self.redundant:
+            return
+        self.stand_up()
+        for layer in self._layers:
+            layer.remove(self)
+        self.ids, self.redundant = ids, redundant
+        self.forwarder.pt = self._pt
+        for layer in self._layers:
+            layer.add(self)
 
     def feed(self, track: PublishedTrack | None) -> None:
         """Send this track from now on; a picture changes at the new one's first keyframe."""
@@ -184,6 +199,8 @@ class DownTrack:
     def forward(self, packet: Packet, wire: Wire, now: float) -> None:
         """Send the packet on, if its turn has come."""
         drop = self.forwarder.map(packet)
+        if self.redundant and self._red is not None:
+            self.forwarder.pt = self._red if packet.red else self._pt
         if drop is not None:
             self.drops[drop] += 1
             return
@@ -265,7 +282,7 @@ class DownTrack:
         if track is None or self.forwarder.map(packet) is not None:
             return False
         stamped = self.ids.transport_cc or self.ids.abs_send_time
-        if stamped and not self.forwarder.rtx_ssrc:
+        if (stamped or self._red is not None) and not self.forwarder.rtx_ssrc:
             # Another header under the same SRTP index would use a GCM nonce twice (RFC 7714 §8.1).
             return False
         wire = track.translation(self.ids).apply(packet, now)
@@ -293,6 +310,10 @@ class DownTrack:
     def round_trip(self, report: Report, now: float) -> float | None:
         """Read the round trip out of a receiver's report on us."""
         self.report = report
+        if self._red is not None:
+            if report.fraction_lost >= LOSSY:
+                self._lossy_at = now
+            self._reshape(self.ids, now - self._lossy_at < REDUNDANT_S)
         return self.forwarder.rtt(report, now)
 
     def sender_report(self, now: float) -> SenderReport | None:
@@ -394,4 +415,5 @@ def outgoing(track_id: str, group: str, info: TrackInfo, ssrc: int = 0) -> Outgo
         fmtp=info.fmtp,
         ssrc=ssrc,
         rtx_ssrc=ssrc - 1,
+        red=info.red,
     )

@@ -105,6 +105,7 @@ class Feed:
                     kind=output.track.kind,
                     codec=info.codec,
                     clock_rate=info.clock_rate,
+                    fmtp=info.fmtp,
                 )
             )
         )
@@ -237,6 +238,7 @@ class _Output:
 
     def __init__(self, feed: Feed, track: PublishedTrack) -> None:
         self.ids = _NO_IDS
+        self.redundant = False
         self.track = track
         self._feed = feed
         self._layer: Layer | None = None

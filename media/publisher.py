@@ -145,11 +145,14 @@ class Publisher:
         for track_id, line in incoming.items():
             track = kept.get(track_id) or self._new_track(track_id, line)
             if track_id in kept:
-                track.renumber(ExtensionIds(line.extensions), line.codec.payload_type)
+                track.renumber(ExtensionIds(line.extensions), line.codec.payload_type, line.red)
             self._lines[track_id] = (line, track)
             self._demux.expect(
                 line.mid,
-                payload_types=[line.codec.payload_type],
+                payload_types=[
+                    line.codec.payload_type,
+                    *([line.red] if line.red is not None else []),
+                ],
                 rtx_payload_types=[] if line.rtx is None else [line.rtx],
                 rids=line.rids,
                 ssrcs=[ssrc for ssrc, _ in line.sources],
@@ -168,14 +171,16 @@ class Publisher:
                 codec=codec.name,
                 clock_rate=codec.clock_rate,
                 channels=codec.channels,
-                fmtp=codec.fmtp,
+                fmtp=line.fmtp,
                 rids=_lowest_first(line.rids),
                 board=self._board,
+                red=line.red is not None,
             ),
             room=self.room,
             upstream=self,
             source_ids=ExtensionIds(line.extensions),
             payload_type=codec.payload_type,
+            red=line.red,
             repairs="nack" in codec.feedback,
             keyframe_by_fir="nack pli" not in codec.feedback and "ccm fir" in codec.feedback,
         )
@@ -359,11 +364,12 @@ def _naming(
 
 def _same_shape(old: IncomingTrack, new: IncomingTrack) -> bool:
     """Whether what subscribers were told of the track still holds."""
-    return (old.mid, old.rids, old.codec.name, old.codec.fmtp) == (
+    return (old.mid, old.rids, old.codec.name, old.fmtp, old.red is None) == (
         new.mid,
         new.rids,
         new.codec.name,
-        new.codec.fmtp,
+        new.fmtp,
+        new.red is None,
     )
 
 
@@ -384,6 +390,7 @@ def info_of(
     fmtp: str,
     rids: tuple[str, ...],
     board: Switchboard,
+    red: bool = False,
 ) -> TrackInfo:
     """Describe a track published here, with new relay SSRCs."""
     return TrackInfo(
@@ -393,5 +400,6 @@ def info_of(
         clock_rate=clock_rate,
         channels=channels,
         fmtp=fmtp,
+        red=red,
         layers=[LayerInfo(rid=rid, ssrc=board.new_relay_ssrc()) for rid in rids or ("",)],
     )

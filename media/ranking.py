@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from media.core.layers import Rank
+from media.core.layers import Rank, Wish
+from media.downtrack import DownTrack
 from media.rpc import Kind, WantedTrack
 from media.track import PublishedTrack
 
@@ -40,11 +41,24 @@ class Ranking:
         self._speaking = {
             want.group
             for want, down in sent
-            if down.kind == "audio"
-            and (voice := down.track) is not None
+            if (voice := down.track) is not None
             and voice.voices is not None
             and voice.voices.spoke_within(voice.id, SPOKE_S, now)
         }
+
+    def wish(self, want: WantedTrack, down: DownTrack) -> Wish | None:
+        """What is to be shared out for a track that is wanted, None while there is nothing of it."""
+        track = down.track
+        if track is None or track.held or (track.background and not want.always):
+            return None
+        now = (down.layer, down.state)
+        return Wish(
+            rank=self.rank(want, down.kind),
+            layers=track.states,
+            current=next((at for at, one in enumerate(track.choices) if one == now), None),
+            max_width=want.max_width,
+            max_height=want.max_height,
+        )
 
     def rank(self, want: WantedTrack, kind: Kind) -> Rank:
         """A speaker is who is on stage or has the floor, who speaks, and whose tile is larger

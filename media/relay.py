@@ -24,7 +24,7 @@ from media.core.rtcp import (
     parse_rtcp,
 )
 from media.framing import RpcError
-from media.relay_output import IDS, PT, RelayOutput, RelayStream
+from media.relay_output import IDS, PT, RED_PT, RelayOutput, RelayStream
 from media.rpc import RelayOpen, TrackInfo
 from media.srtp import SrtpSession, is_rtcp
 from media.switchboard import Switchboard
@@ -156,6 +156,7 @@ class RelayLink:
                 upstream=self,
                 source_ids=IDS,
                 payload_type=PT,
+                red=RED_PT if info.red else None,
                 repairs=True,
             )
             for layer in track.layers:

@@ -40,7 +40,7 @@ IDS = ExtensionIds(
     }
 )
 """Header extensions as all links number them. Only ever add."""
-PT, RTX_PT = 96, 97
+PT, RTX_PT, RED_PT = 96, 97, 98
 
 _scratch = bytearray(2048)
 _view = memoryview(_scratch)
@@ -74,6 +74,7 @@ class RelayOutput:
 
     def __init__(self, link: Carrier, track: PublishedTrack) -> None:
         self.ids = IDS
+        self.redundant = True
         self._link = link
         self.track = track
         self._streams: dict[Layer, RelayStream] = {}
@@ -136,7 +137,7 @@ class RelayOutput:
             size = len(packet.data)
             bps = layer.state.bps or 100_000
             if self._repairs.allow(seq16 | layer.relay_ssrc << 16, size, now, self._link.rtt, bps):
-                wire = self.track.translation(IDS).apply(packet, now)
+                wire = self.track.translation(IDS, redundant=True).apply(packet, now)
                 out = stream.place(packet)
                 self._link.send_rtp(_view[: out.write_rtx(_scratch, 0, wire)])
 
@@ -205,6 +206,7 @@ class RelayStream:
             self._first = self._highest + 1
             shift = self._shift = self._first - packet.seq
         out = self.out
+        out.pt = RED_PT if packet.red else PT
         out.seq = packet.seq + shift
         if out.seq > self._highest:
             self._highest = out.seq

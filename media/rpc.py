@@ -43,8 +43,10 @@ class TrackInfo:
         track: id given by the node.
         codec: ``VP8``, ``opus``, ``H264``, ``VP9``, ``AV1``.
         clock_rate: Hz.
-        fmtp: as negotiated with the publisher, "" if none.
+        fmtp: as negotiated with the publisher, "" if none; of H.264 with the parameter sets
+            that the publisher's offer names.
         layers: lowest first.
+        red: its packets may be redundant audio (RFC 2198) of that codec.
     """
 
     track: str
@@ -54,6 +56,7 @@ class TrackInfo:
     channels: int
     fmtp: str
     layers: list[Layer]
+    red: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -115,10 +115,9 @@ class Subscriber:
             # A connection never gets an SSRC back that it had (RFC 3711 §8.1: no index twice).
             ssrc = 0 if track.ssrc in self._used else track.ssrc
             fresh = outgoing(track_id, want.group or track_id, track.info, ssrc)
-            same = known is not None and (known.stream, known.codec, known.fmtp) == (
-                fresh.stream,
-                fresh.codec,
-                fresh.fmtp,
+            same = known is not None and (
+                (known.stream, known.codec, known.fmtp, known.red)
+                == (fresh.stream, fresh.codec, fresh.fmtp, fresh.red)
             )
             tracks[track_id] = known if known is not None and same else fresh
         for track_id, old in self._tracks.items():

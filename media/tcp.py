@@ -14,7 +14,7 @@ import logging
 import socket
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import cffi
 
@@ -67,6 +67,24 @@ def listener(family: int, host: str, port: int) -> socket.socket:
 
 def is_stream(address: Address) -> bool:
     return len(address) == 4 and address[2] == "tcp"
+
+
+def frames(data: Buffer, end: int) -> Iterator[tuple[int, int]]:
+    """Find the whole packets (RFC 4571 §2) in the first ``end`` bytes.
+
+    Gives where each begins and ends; (-1, -1) and no more when a length is no packet's.
+    A null packet, which says nothing, is as long as that.
+    """
+    at = 0
+    while end - at >= 2:
+        begins = at + 2
+        at = begins + ((data[at] << 8) | data[at + 1])
+        if at - begins > MAX_PACKET_BYTES:
+            yield -1, -1
+            return
+        if at > end:
+            return
+        yield begins, at
 
 
 def candidate(number: int, foundation: int, address: str, port: int) -> str:
@@ -337,19 +355,17 @@ class Stream:
             return
         now = self._loop.time()
         end, at = kept + size, 0
-        while end - at >= 2 and not self._closed:
-            length = (buffer[at] << 8) | buffer[at + 1]
-            if length > MAX_PACKET_BYTES:
+        for begins, at in frames(buffer, end):
+            if begins < 0:
                 streams.counters["tcp_misframed"] += 1
                 self.close()
                 return
-            if end - at - 2 < length:
-                break
-            if length:  # RFC 4571 §2: a null packet says nothing
-                streams.deliver(buffer[at + 2 : at + 2 + length], self.address, now)
-            at += 2 + length
-        self._partial = b"" if self._closed else bytes(buffer[at:end])
-        if not self.admitted and not self._closed:
+            if at > begins:
+                streams.deliver(buffer[begins:at], self.address, now)
+                if self._closed:
+                    return
+        self._partial = bytes(buffer[at:end])
+        if not self.admitted:
             self._stranger_bytes += size
             if self._stranger_bytes > STRANGER_BYTES:
                 streams.counters["tcp_strangers_dropped"] += 1

@@ -19,6 +19,7 @@ from media.core.layers import LayerState
 from media.core.nack import Losses
 from media.core.packet import Malformed, Packet, unwrap_rtx
 from media.core.parts import Parts
+from media.core.red import Block, missing_before, open_red
 from media.core.rtcp import Report, SenderReport, build_fir, build_nack, build_pli
 from media.core.run import even_out
 from media.core.source import MAX_DROPOUT, Receipt, Source
@@ -63,9 +64,11 @@ class Output(Protocol):
 
     Attributes:
         ids: header extensions as they are numbered there.
+        redundant: takes redundant audio (RFC 2198) as it is.
     """
 
     ids: ExtensionIds
+    redundant: bool
 
     def forward(self, packet: Packet, wire: Wire, now: float) -> None:
         """Send the packet on, or not. ``wire``: the packet with extensions as in ``ids``."""
@@ -154,6 +157,8 @@ class Layer:
         self._alarm: Alarm | None = None
         self._impatient = 0
         self._newest = -1
+        self._red = False
+        self._redundant_bytes = 0
         self.heard_at = float("-inf")
         self.keyframes_asked = 0
         self.nacked = 0
@@ -170,6 +175,7 @@ class Layer:
         for group in self.groups:
             group.unseat_all()
         self._newest = -1
+        self._redundant_bytes = 0
         track = self.track
         self.source = Source(ssrc, track.clock_rate, track.id, self.rid)
         self._dependencies = Dependencies()
@@ -192,6 +198,13 @@ class Layer:
         track = self.track
         if source is None:
             return
+        blocks: list[Block] = []
+        if packet.pt == track.red:
+            opened = open_red(packet)
+            if isinstance(opened, Malformed):
+                track.board.counters[opened.value] += 1
+                return
+            blocks = opened
         receipt = source.receive(packet, now)
         losses = self.losses
         if receipt is not _NEW and receipt is not Receipt.LATE:
@@ -223,6 +236,12 @@ class Layer:
                 self._begun(packet)
         if track.voices is not None:
             track.voices.heard(track, packet, now)
+        if blocks:
+            self._redundant_bytes += packet.payload - packet.red
+            for made in missing_before(packet, blocks, self._newest, self.history):
+                track.codec.inspect(made)
+                track.board.counters["red_recovered"] += 1
+                self._pending.append(made)
         self._pending.append(packet)
         if not self._deferred:
             self._deferred = True
@@ -279,8 +298,13 @@ class Layer:
         newest = self._newest
         plain = newest >= 0
         for packet in packets:
-            if not 0 < packet.seq - newest <= MAX_DROPOUT or packet.payload == packet.end:
+            if (
+                not 0 < packet.seq - newest <= MAX_DROPOUT
+                or packet.payload == packet.end
+                or (packet.red > 0) is not self._red
+            ):
                 plain = False
+                self._red = packet.red > 0
             newest = max(newest, packet.seq)
         self._newest = newest
         if now is None:
@@ -326,7 +350,7 @@ class Layer:
 
     def add(self, output: Output) -> None:
         """Hand this layer's packets to an output; adding twice is fine."""
-        translation = self.track.translation(output.ids)
+        translation = self.track.translation(output.ids, redundant=output.redundant)
         for group in self.groups:
             if group.translation is translation:
                 break
@@ -413,6 +437,9 @@ class Layer:
             bps = 0
         elif not bps:
             bps = 1
+        elif self._redundant_bytes and self.source is not None:
+            # What most receivers are sent of it.
+            bps -= bps * self._redundant_bytes // self.source.bytes
         self.state.bps = bps
         if self.track.kind == "video" and self.parts.measure():
             self.track.reckon()
@@ -456,6 +483,7 @@ class PublishedTrack:
         voices: of its room, None for a picture.
         repairs: the origin answers NACK.
         payload_type: as the origin numbers the codec.
+        red: as it numbers redundant audio, -1 if it sends none.
         level_id: header extension with audio levels, 0 without.
     """
 
@@ -470,6 +498,7 @@ class PublishedTrack:
         payload_type: int,
         repairs: bool,
         keyframe_by_fir: bool = False,
+        red: int | None = None,
     ) -> None:
         self.board = board
         self.info = info
@@ -481,6 +510,7 @@ class PublishedTrack:
         self.ssrc = board.new_ssrc()
         self.codec = find_codec(info.codec)
         self.payload_type = payload_type
+        self.red = -1 if red is None else red
         self.repairs = repairs
         self.keyframe_by_fir = keyframe_by_fir
         self.held = False
@@ -489,7 +519,7 @@ class PublishedTrack:
         self.outputs: set[Output] = set()
         self.layers = [Layer(self, layer.rid, layer.ssrc) for layer in info.layers]
         self.reckon()
-        self._translations: dict[ExtensionIds, Translation] = {}
+        self._translations: dict[tuple[ExtensionIds, bool], Translation] = {}
         self._take_ids(source_ids)
 
     def _take_ids(self, source_ids: ExtensionIds) -> None:
@@ -516,9 +546,10 @@ class PublishedTrack:
                 return layer if source is not None else None
         return None
 
-    def renumber(self, source_ids: ExtensionIds, payload_type: int) -> None:
-        """The origin renegotiated: its header extensions or payload type have other numbers."""
+    def renumber(self, source_ids: ExtensionIds, payload_type: int, red: int | None = None) -> None:
+        """The origin renegotiated: its header extensions or payload types have other numbers."""
         self.payload_type = payload_type
+        self.red = -1 if red is None else red
         if source_ids == self.source_ids:
             return
         self._take_ids(source_ids)
@@ -531,11 +562,13 @@ class PublishedTrack:
             for output in outputs:
                 layer.add(output)
 
-    def translation(self, target: ExtensionIds) -> Translation:
+    def translation(self, target: ExtensionIds, *, redundant: bool = False) -> Translation:
         """Give the shared translation to a set of extension numbers."""
-        translation = self._translations.get(target)
+        key = (target, redundant)
+        translation = self._translations.get(key)
         if translation is None:
-            translation = self._translations[target] = Translation(self.source_ids, target)
+            translation = Translation(self.source_ids, target, redundant=redundant)
+            self._translations[key] = translation
         return translation
 
     def attach(self, output: Output) -> None:

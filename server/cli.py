@@ -91,6 +91,11 @@ def _parser(*, demo: bool) -> argparse.ArgumentParser:
         "--sources", metavar="S", help=f"only these, separated by commas: {', '.join(Source)}"
     )
     token.add_argument("--subscribe", action="store_true", help="may receive sound and picture")
+    token.add_argument(
+        "--recordable",
+        action="store_true",
+        help="for an encoder: whoever it shows agreed to be recorded",
+    )
     token.add_argument("--create", action="store_true", help="makes the room on first use")
     token.add_argument(
         "--city", metavar="C", default="", help="where they are: guangzhou, san-francisco, tokyo …"
@@ -182,6 +187,7 @@ def _token(parsed: argparse.Namespace) -> int:
             sources=_sources(parsed.sources),
             subscribe=parsed.subscribe,
             city=parsed.city,
+            recordable=parsed.recordable,
             ttl_s=_seconds(parsed.ttl),
         )
     except ValueError as error:

@@ -46,6 +46,7 @@ class Settings:
         media_tcp: media is taken by TCP too, on the same port number.
         voices, voices_above: how many are passed on in rooms with more than so many; 0: all.
         media_addresses: IP addresses written into ICE candidates.
+        recording_days: 0 keeps recordings for ever.
         proxies: reverse proxies in front, each of which appends to X-Forwarded-For.
     """
 
@@ -68,6 +69,7 @@ class Settings:
     voices_above: int
     media_addresses: tuple[str, ...]
     native: bool
+    recording_days: int
     turn_urls: tuple[str, ...]
     turn_secret: str | None = field(repr=False)
     log_level: str
@@ -270,6 +272,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("voices", "number", "6", "How many voices are passed on in rooms with many open microphones: the loudest, besides the stage, who has the floor and the sound of screens. 0 passes all on.", _between(0, 64), lambda _: 6),
     Setting("voices_above", "number", "8", "Rooms with more open microphones than this pass on only the loudest.", _between(1, 1000), lambda _: 8),
     Setting("native", "0 or 1", "1", "1 compiles a small part of the media worker where a C compiler is (kept in the data folder); 0 leaves all to Python.", _switch, lambda _: True),
+    Setting("recording_days", "number", "0: for ever", "How many days a recording is kept after its end; then its node deletes it, files and all.", _between(0, 36500), lambda _: 0),
     Setting("turn_urls", "URLs", "none", "STUN and TURN servers, separated by commas, for networks that block UDP: turn:host:3478?transport=tcp.", _many(_turn_url), lambda _: ()),
     Setting("turn_secret", "secret", "none", "Secret shared with the TURN server (coturn's static-auth-secret), for short-lived credentials.", _secret, lambda _: None, secret=True),
     Setting("log_level", "word", "info", "Least grave messages to log: debug, info, warning or error.", _one_of("debug", "info", "warning", "error"), lambda _: "info"),

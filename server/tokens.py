@@ -49,6 +49,8 @@ class Grant:
             than the viewer they came as may publish then.
         sources: what may be published, or None for everything.
         expires_ms: connecting is refused after this (plus leeway).
+        recordable: an encoder that comes with this token may be recorded: whoever it shows
+            agreed elsewhere. Whoever is in the room under this identity can still say no.
         token_id: the token's ``jti``.
     """
 
@@ -64,6 +66,7 @@ class Grant:
     may_subscribe: bool
     city: str
     synthetic: bool
+    recordable: bool
     expires_ms: int
     token_id: str
 
@@ -87,6 +90,7 @@ def mint(
     subscribe: bool = True,
     city: str = "",
     synthetic: bool = False,
+    recordable: bool = False,
     ttl_s: int = 6 * 3600,
     now_ms: int | None = None,
 ) -> str:
@@ -119,7 +123,13 @@ def mint(
         "exp": now_s + ttl_s,
         "jti": secrets.token_urlsafe(16),
         "video": video,
-        "venue": {"role": str(role), "anyRoom": any_room, "city": city, "synthetic": synthetic},
+        "venue": {
+            "role": str(role),
+            "anyRoom": any_room,
+            "city": city,
+            "synthetic": synthetic,
+            "recordable": recordable,
+        },
     }
     token = jwt.encode(claims, settings.secret, algorithm=ALGORITHM)
     try:
@@ -166,6 +176,7 @@ def verify(settings: Settings, token: str, *, now_ms: int | None = None) -> Gran
         may_subscribe=_flag(video, "canSubscribe", True),
         city=_short(venue, "city", 64),
         synthetic=_flag(venue, "synthetic", False),
+        recordable=_flag(venue, "recordable", False),
         expires_ms=exp * 1000,
         token_id=_short(claims, "jti", 64),
     )

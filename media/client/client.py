@@ -99,16 +99,20 @@ class MediaClient:
         rids: Sequence[str] = (),
         direction: Literal["sendonly", "recvonly"] = "sendonly",
         setup: Setup = "actpass",
+        red: bool = False,
     ) -> str:
         """An offer of Opus and VP8.
 
         Args:
             rids: simulcast layers, lowest first.
+            red: redundant audio (RFC 2198) before Opus; payloads are packed by the caller.
             setup: ``passive`` as FFmpeg does, to be the DTLS server.
         """
         kinds: list[Kind] = [k for k, on in (("audio", audio), ("video", video)) if on]  # type: ignore[misc]
         if not self._offered:
-            self._offered = descriptions.offered_sections(kinds, rids, direction, self._name)
+            self._offered = descriptions.offered_sections(
+                kinds, rids, direction, self._name, red=red
+            )
         return self._describe(self._offered, setup)
 
     def take_answer(self, text: str) -> None:

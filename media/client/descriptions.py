@@ -35,6 +35,7 @@ OPUS = Codec(
     fmtp=OPUS_FMTP,
     feedback=("transport-cc",),
 )
+RED = Codec(payload_type=63, name="red", clock_rate=48000, channels=2, fmtp="111/111")
 VP8 = Codec(payload_type=96, name="VP8", clock_rate=90000, feedback=FEEDBACK)
 VP8_RTX = Codec(payload_type=97, name="rtx", clock_rate=90000, fmtp="apt=96")
 IDS = {
@@ -83,12 +84,14 @@ def offered_sections(
     rids: Sequence[str],
     direction: Literal["sendonly", "recvonly"],
     stream: str,
+    *,
+    red: bool = False,
 ) -> tuple[Section, ...]:
     """The m-lines of an offer, without transport; SSRCs are drawn here."""
     sections = []
     for mid, kind in enumerate(kinds):
         simulcast = tuple(rids) if kind == "video" and direction == "sendonly" else ()
-        codecs = (OPUS,) if kind == "audio" else (VP8, VP8_RTX)
+        codecs = ((RED, OPUS) if red else (OPUS,)) if kind == "audio" else (VP8, VP8_RTX)
         section = Section(
             kind=kind,
             port=9,
@@ -104,7 +107,9 @@ def offered_sections(
             rtcp_rsize=True,
         )
         if direction == "sendonly":
-            ssrcs = [1 + secrets.randbelow((1 << 32) - 2) for _ in range(len(codecs))]
+            ssrcs = [
+                1 + secrets.randbelow((1 << 32) - 2) for _ in range(1 if kind == "audio" else 2)
+            ]
             section = replace(section, msid=(stream, f"{stream}-{kind}"))
             if not simulcast:
                 section = replace(

@@ -39,6 +39,12 @@ class Template:
     indications: tuple[int, ...]
     references: tuple[int, ...]
 
+    @property
+    def continues(self) -> bool:
+        """Whether such frames follow earlier pictures; those of keyframes need their own alone."""
+        # The layers of one picture are numbered one by one, so those below are as near as that.
+        return max(self.references, default=0) > self.spatial
+
 
 @dataclass(frozen=True, slots=True)
 class Structure:
@@ -77,7 +83,7 @@ class Structure:
     def leads(self, target: int, other: int) -> bool:
         """Whether a receiver of one decode target can change to the other without a keyframe."""
         return any(
-            template.references
+            template.continues
             and template.indications[target]
             and template.indications[other] == Indication.SWITCH
             for template in self.templates

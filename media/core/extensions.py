@@ -126,13 +126,20 @@ class Translation:
 
     Owned by a track, one per distinct set of subscriber ids; remembers the last
     packet so that all subscribers of a batch share its result.
+
+    Args:
+        redundant: packets of redundant audio (RFC 2198) stay what they are; else only
+            their newest block is left.
     """
 
-    __slots__ = ("_keeps", "_packet", "_table", "_wire", "source", "target")
+    __slots__ = ("_keeps", "_packet", "_table", "_wire", "redundant", "source", "target")
 
-    def __init__(self, source: ExtensionIds, target: ExtensionIds) -> None:
+    def __init__(
+        self, source: ExtensionIds, target: ExtensionIds, *, redundant: bool = False
+    ) -> None:
         self.source = source
         self.target = target
+        self.redundant = redundant
         wanted = {uri: number for number, uri in target.uris.items() if uri not in _PRIVATE}
         table = bytearray(256)
         for number, uri in source.uris.items():
@@ -147,12 +154,14 @@ class Translation:
         if packet is self._packet and self._wire is not None:
             return self._wire
         wire = Wire()
-        wire.payload = packet.payload
+        wire.payload = packet.red or packet.payload
         wire.twcc = wire.frame_at = 0
         data = bytearray(packet.data)
         if packet.end < len(data):
             del data[packet.end :]
             data[0] &= 0xDF
+        if packet.red and not self.redundant:
+            del data[packet.red : packet.payload]
         wire.data = data
         profile = packet.profile
         room = 0

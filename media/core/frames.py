@@ -7,18 +7,59 @@ with start codes. Payloads that make no frame give None; nothing raises.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Sequence
 
 Join = Callable[[Sequence[bytes]], bytes | None]
 
 _START_CODE = b"\0\0\0\1"
+_IDR, _SPS = 5, 7  # ITU-T H.264 table 7-1
 _STAP_A, _FU_A = 24, 28  # RFC 6184 table 1
 _AV1_SKIPPED = frozenset({2, 8, 15})  # temporal delimiter, tile list, padding
 
 
-def joiner(codec: str) -> Join:
-    """Find the function for a codec by its SDP name, any case; unknown ones are concatenated."""
-    return _JOINERS.get(codec.lower(), _plain)
+def joiner(codec: str, fmtp: str = "") -> Join:
+    """Find the function for a codec by its SDP name, any case; unknown ones are concatenated.
+
+    Args:
+        fmtp: of the stream; of H.264 it may hold parameter sets that its packets do not carry
+            (RFC 6184 §8.1): each IDR picture that comes without gets them.
+    """
+    sets = _parameter_sets(fmtp) if codec.lower() == "h264" else b""
+    if not sets:
+        return _JOINERS.get(codec.lower(), _plain)
+
+    def join(payloads: Sequence[bytes]) -> bytes | None:
+        unit = _h264(payloads)
+        if unit is None:
+            return None
+        kinds = _unit_kinds(unit)
+        return sets + unit if _IDR in kinds and _SPS not in kinds else unit
+
+    return join
+
+
+def _parameter_sets(fmtp: str) -> bytes:
+    """Read sprop-parameter-sets, each behind a start code; b"" when there are none to use."""
+    for parameter in fmtp.split(";"):
+        name, _, value = parameter.strip().partition("=")
+        if name.lower() == "sprop-parameter-sets":
+            try:
+                units = [base64.b64decode(part, validate=True) for part in value.split(",")]
+            except ValueError:
+                return b""
+            return b"".join(_START_CODE + unit for unit in units if unit)
+    return b""
+
+
+def _unit_kinds(unit: bytes) -> set[int]:
+    """Of an access unit as ``_h264`` makes it."""
+    kinds: set[int] = set()
+    at = unit.find(_START_CODE)
+    while at >= 0:
+        kinds.update(kind & 0x1F for kind in unit[at + 4 : at + 5])
+        at = unit.find(_START_CODE, at + 4)
+    return kinds
 
 
 def _plain(payloads: Sequence[bytes]) -> bytes | None:
@@ -183,6 +224,8 @@ def _sized(unit: bytearray) -> bytes:
         return bytes(unit)
     at = 2 if head & 0x04 else 1
     left = len(unit) - at
+    if left < 0:
+        raise IndexError("the header is cut short")
     size = bytearray()
     while left > 0x7F:
         size.append(left & 0x7F | 0x80)

@@ -36,6 +36,7 @@ class Malformed(Enum):
     EXTENSION = "extension"
     PADDING = "padding"
     RTX = "rtx"
+    RED = "red"
 
 
 class Packet:
@@ -48,6 +49,9 @@ class Packet:
     (offsets of the first extension element and behind the last word).
 
     Set by ``even_out``: ``padding``, bytes of it to send behind the payload; 0 until then.
+
+    Set by ``open_red``: ``red``, where the blocks of redundant audio begin of which ``payload``
+    is the newest; 0 without.
 
     Set by ``Source.receive``: ``source``, ``seq``, ``ts`` (extended), ``arrival``.
 
@@ -79,6 +83,7 @@ class Packet:
         "picture_mask",
         "profile",
         "pt",
+        "red",
         "seq",
         "seq16",
         "source",
@@ -104,6 +109,7 @@ class Packet:
     extensions: int
     extensions_end: int
     padding: int
+    red: int
     source: Source | None
     seq: int
     ts: int
@@ -146,7 +152,7 @@ def parse(data: bytes | bytearray) -> Packet | Malformed:
     if first & 0xC0 != 0x80:
         return Malformed.VERSION
     packet.data = data
-    packet.padding = 0
+    packet.padding = packet.red = 0
     packet.pt = second & 0x7F
     packet.marker = second > 0x7F
     offset = 12
@@ -246,7 +252,7 @@ def unwrap_rtx(packet: Packet, ssrc: int, pt: int) -> Packet | Malformed:
         return Malformed.RTX
     data = packet.data
     restored = Packet()
-    restored.padding = 0
+    restored.padding = restored.red = 0
     restored.seq16 = (data[payload] << 8) | data[payload + 1]
     restored.data = copy = bytearray(data[:payload])
     copy += data[payload + 2 : packet.end]

@@ -90,7 +90,7 @@ class Parts:
             return True
         target = structure.choose(part.spatial, part.temporal, structure.everything)
         return any(
-            template.references and template.indications[target]
+            template.continues and template.indications[target]
             for template in structure.templates
             if (template.spatial, template.temporal) == place
         )

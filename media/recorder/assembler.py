@@ -35,11 +35,11 @@ class Assembler:
         wants_keyframe: nothing can be joined before the next one.
     """
 
-    def __init__(self, codec: str, *, picture: bool) -> None:
+    def __init__(self, codec: str, *, picture: bool, fmtp: str = "") -> None:
         self.lost = 0
         self.wants_keyframe = picture
         self._picture = picture
-        self._join = joiner(codec)
+        self._join = joiner(codec, fmtp)
         self._next: int | None = None
         self._pending: dict[int, Taken] = {}
         self._frame: list[Taken] = []

@@ -38,7 +38,7 @@ class _Input:
         self.track = stream.track
         self.kind = stream.kind
         self.codec = stream.codec
-        self.assembler = Assembler(stream.codec, picture=stream.kind == "video")
+        self.assembler = Assembler(stream.codec, fmtp=stream.fmtp, picture=stream.kind == "video")
         self.clock = StreamClock(stream.clock_rate)
         self.asked_at = float("-inf")
         self.lost_told = 0
@@ -110,6 +110,7 @@ class Recorder:
                     self._reels[name] = ReelWriter(
                         self._folder,
                         reel,
+                        earlier=sum(file.reel == name for file in self.manifest.files),
                         wall_ms=self._wall_ms,
                         opened=self._opened,
                         ask=lambda track: self._ask(track, now=None),

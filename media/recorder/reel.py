@@ -30,7 +30,8 @@ class ReelWriter:
     """Owner: the recorder. Ends with ``close``.
 
     Args:
-        began_at: time of the recording's beginning, monotonic; ``began_ms``: the same, Unix.
+        earlier: how many files of this name there are already.
+        wall_ms: turns monotonic seconds into Unix milliseconds.
         opened: called with the entry of each file when it begins.
         ask: wants a keyframe of a track.
 
@@ -43,6 +44,7 @@ class ReelWriter:
         folder: Path,
         reel: Reel,
         *,
+        earlier: int,
         wall_ms: Callable[[float], int],
         opened: Callable[[File], None],
         ask: Callable[[str], None],
@@ -58,7 +60,7 @@ class ReelWriter:
         self._count = 0
         self._latest: dict[str, float] = {}
         self._waiting_since: float | None = None
-        self._parts = 0
+        self._parts = earlier
         self._part: Part | None = None
         self._file: File | None = None
         self._began = 0.0

@@ -36,6 +36,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     codec: str
     clock_rate: int
+    fmtp: str
 
 
 class Clock(msgspec.Struct, frozen=True, kw_only=True):

@@ -58,6 +58,10 @@ def answer_publisher(
         if codec is None:
             return None
         rtx = codecs.rtx_of(section, codec)
+        red = codecs.red_of(section, codec)
+        # The first is what the peer sends: redundancy if that is its own preference.
+        accepted = [c for c in (codec, red, rtx) if c is not None]
+        accepted.sort(key=lambda c: section.formats.index(str(c.payload_type)))
         agreed = codecs.common_extensions(
             section, codecs.received(section.kind, codec.name), "recvonly"
         )
@@ -67,9 +71,9 @@ def answer_publisher(
             kind=section.kind,
             port=DISCARD_PORT,
             protocol=section.protocol,
-            formats=_formats(codec, rtx),
+            formats=tuple(str(c.payload_type) for c in accepted),
             direction="inactive",
-            codecs=(codec, rtx) if rtx else (codec,),
+            codecs=tuple(accepted),
             extensions=agreed,
         )
         if not sends or (accept is not None and section.mid not in accept):
@@ -84,6 +88,8 @@ def answer_publisher(
                 rids=rids,
                 sources=_source_pairs(section),
                 msid=section.msid or ("", ""),
+                red=red.payload_type if red else None,
+                parameter_sets=codecs.parameter_sets(section, codec),
             )
         )
         return replace(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from media.core import extensions
 from media.sdp.model import Codec, Extension, Section
@@ -13,7 +14,8 @@ PREFERENCE: Mapping[str, Sequence[str]] = {
 }
 CLOCK_RATES = {"opus": 48000, "vp8": 90000, "h264": 90000, "vp9": 90000, "av1": 90000}
 FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc")
-OPUS_FMTP = "minptime=10;useinbandfec=1"
+OPUS_FMTP = "minptime=10;useinbandfec=1;usedtx=1"
+"""Asks senders for repair within the stream and for silence that is not sent (RFC 7587 §6.1)."""
 ECHOED = {
     "h264": ("level-asymmetry-allowed", "packetization-mode", "profile-level-id"),
     "vp9": ("profile-id",),
@@ -47,6 +49,7 @@ COMPLEMENT = {
     "inactive": "inactive",
 }
 MAX_ONE_BYTE_ID = 14
+MAX_PARAMETER_SETS_CHARS = 1024
 
 
 def parameters(fmtp: str) -> dict[str, str]:
@@ -106,6 +109,15 @@ def answered(codec: Codec) -> Codec:
     )
 
 
+def parameter_sets(section: Section, codec: Codec) -> str:
+    """What an offer says of a codec's parameter sets, in base64 with commas; "" if nothing."""
+    for offered in section.codecs:
+        if offered.payload_type == codec.payload_type:
+            said = parameters(offered.fmtp).get("sprop-parameter-sets", "")
+            return said if len(said) <= MAX_PARAMETER_SETS_CHARS else ""
+    return ""
+
+
 def rtx_of(section: Section, codec: Codec) -> Codec | None:
     """RFC 4588 retransmissions of a codec."""
     for rtx in section.codecs:
@@ -116,6 +128,20 @@ def rtx_of(section: Section, codec: Codec) -> Codec | None:
                 clock_rate=rtx.clock_rate,
                 fmtp=f"apt={codec.payload_type}",
             )
+    return None
+
+
+def red_of(section: Section, codec: Codec) -> Codec | None:
+    """Redundant audio of a codec alone (RFC 2198 §5)."""
+    for red in section.codecs:
+        names = red.fmtp.split("/")
+        if (
+            red.name.lower() == "red"
+            and red.clock_rate == codec.clock_rate
+            and len(names) > 1
+            and set(names) == {str(codec.payload_type)}
+        ):
+            return replace(red, feedback=())
     return None
 
 

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from media.core.red import OPUS_PT
 from media.parameters import DtlsRole, TransportParameters
 from media.rpc import Kind
 from media.sdp import codecs
@@ -17,7 +18,8 @@ from media.sdp.tracks import OutgoingLine, OutgoingTrack, SubscriberAgreement
 
 PROTOCOL = "UDP/TLS/RTP/SAVPF"
 VIDEO_TYPES = [(n, n + 1) for n in (96, 98, 100, 102, 104, 106, 108, 112, 114, 116, 118, 120)]
-AUDIO_TYPES = [(n, 0) for n in (111, 110, 63, 62, 61, 60)]
+AUDIO_TYPES = [(n, 0) for n in (OPUS_PT, 110, 62, 61, 60)]
+RED_TYPE = 63
 MAX_LINES = ANSWER_BOUNDS.sections
 
 
@@ -29,6 +31,7 @@ class _Line:
     kind: Kind
     codec: Codec
     rtx: Codec | None
+    red: Codec | None = None
     track: OutgoingTrack | None = None
     refused: bool = False
 
@@ -49,7 +52,7 @@ class SubscriberOffers:
         """The whole wish; True if a new offer is needed. Matches by ``track`` id.
 
         Left out are tracks of a codec configuration the peer has refused, and those beyond
-        what one connection carries (256 m-lines, 12 video and 6 audio configurations);
+        what one connection carries (256 m-lines, 12 video and 5 audio configurations);
         ``tracks`` says which are in.
         """
         wanted = {track.track: track for track in tracks}
@@ -167,6 +170,7 @@ class SubscriberOffers:
         if formats is not None:
             line.track = track
             line.codec, line.rtx = formats
+            line.red = _redundant(line.codec) if track.red else None
 
     def _codecs(self, track: OutgoingTrack) -> tuple[Codec, Codec | None] | None:
         """In a bundle a payload type means one codec configuration, so each gets its own."""
@@ -197,7 +201,7 @@ class SubscriberOffers:
 
 
 def _section(line: _Line, local: TransportParameters, candidates: tuple[str, ...]) -> Section:
-    formats = (line.codec, line.rtx) if line.rtx else (line.codec,)
+    formats = tuple(codec for codec in (line.codec, line.rtx, line.red) if codec is not None)
     section = Section(
         kind=line.kind,
         port=DISCARD_PORT,
@@ -241,7 +245,18 @@ def _agreed(line: _Line, section: Section) -> OutgoingLine | None:
         codec=line.codec,
         rtx=line.rtx.payload_type if line.rtx and takes_rtx else None,
         extensions={e.id: e.uri for e in section.extensions if offered.get(e.id) == e.uri},
+        red=RED_TYPE if line.red and str(RED_TYPE) in section.formats else None,
     )
+
+
+def _redundant(codec: Codec) -> Codec | None:
+    """RFC 2198 of it: the blocks that we pass on name Opus so."""
+    if codec.payload_type != OPUS_PT:
+        return None
+    return Codec(
+        payload_type=RED_TYPE, name="red", clock_rate=codec.clock_rate,
+        channels=codec.channels, fmtp=f"{OPUS_PT}/{OPUS_PT}",
+    )  # fmt: skip
 
 
 def _configuration(codec: Codec) -> tuple[str, str]:

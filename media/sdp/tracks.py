@@ -17,10 +17,13 @@ class IncomingTrack:
     Attributes:
         codec: the one codec it may use, with the peer's payload type.
         rtx: payload type of its retransmissions, None without.
+        red: payload type of redundant audio of that codec (RFC 2198), None without.
         extensions: id to URI, as both sides agreed.
         rids: simulcast layers in the offer's order, () without simulcast.
         sources: (ssrc, rtx ssrc or None) as far as declared in the offer; with rids they may be absent.
         msid: (stream, track) or ("", "").
+        parameter_sets: what the offer says of H.264's besides the packets
+            (sprop-parameter-sets, RFC 6184 §8.1), "" without.
     """
 
     mid: str
@@ -31,6 +34,15 @@ class IncomingTrack:
     rids: tuple[str, ...]
     sources: tuple[tuple[int, int | None], ...]
     msid: tuple[str, str]
+    red: int | None = None
+    parameter_sets: str = ""
+
+    @property
+    def fmtp(self) -> str:
+        """The stream's: what we answered, and the parameter sets that only the offer names."""
+        if not self.parameter_sets:
+            return self.codec.fmtp
+        return f"{self.codec.fmtp};sprop-parameter-sets={self.parameter_sets}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +54,7 @@ class OutgoingTrack:
         stream: the stream part of the msid; tracks that share it are lip-synced.
         codec, clock_rate, channels, fmtp: of the publisher.
         ssrc, rtx_ssrc: ours on this transport, for as long as the track is sent.
+        red: it may come as redundant audio.
     """
 
     track: str
@@ -53,6 +66,7 @@ class OutgoingTrack:
     fmtp: str
     ssrc: int
     rtx_ssrc: int
+    red: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +77,7 @@ class OutgoingLine:
         codec: with the payload type to send.
         rtx: payload type of retransmissions, None without.
         extensions: id to URI.
+        red: payload type of redundant audio, None without.
     """
 
     mid: str
@@ -70,6 +85,7 @@ class OutgoingLine:
     codec: Codec
     rtx: int | None
     extensions: Mapping[int, str]
+    red: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

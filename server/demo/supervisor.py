@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server import config
-from server.sockets import VALKEY_SOCKET, socket_folder
 
 STOP_TIMEOUT_S = 12.0
 EXIT_DEPENDENCY = 4
@@ -102,7 +101,7 @@ def plan_nodes(count: int, environ: Mapping[str, str], redis_url: str) -> list[N
 
 @asynccontextmanager
 async def running_nodes(count: int, environ: Mapping[str, str]) -> AsyncIterator[list[DemoNode]]:
-    """Start the nodes and, unless ``YUNHAI_REDIS_URL`` names one, Valkey; stop them afterwards.
+    """Start Valkey (unless ``YUNHAI_REDIS_URL`` names one) and the nodes; stop them afterwards.
 
     The nodes are still starting when the block begins: ``opening.until_ready``.
 
@@ -110,11 +109,12 @@ async def running_nodes(count: int, environ: Mapping[str, str]) -> AsyncIterator
         DemoError: no Valkey.
     """
     settings = config.load(demo_environment(environ))
-    redis_url = settings.redis_url or f"unix://{_valkey_socket(settings.data_dir)}"
-    command = [sys.executable, "-m", "server", "serve"]
-    async with AsyncExitStack() as below, AsyncExitStack() as stack:
-        # The nodes first: they load for a second before they ask for Valkey, which is there by then.
-        nodes = [
+    async with AsyncExitStack() as stack:
+        redis_url = settings.redis_url
+        if redis_url is None:
+            redis_url = await stack.enter_async_context(_running_valkey(settings))
+        command = [sys.executable, "-m", "server", "serve"]
+        yield [
             DemoNode(
                 plan,
                 await stack.enter_async_context(
@@ -123,29 +123,17 @@ async def running_nodes(count: int, environ: Mapping[str, str]) -> AsyncIterator
             )
             for plan in plan_nodes(count, environ, redis_url)
         ]
-        if settings.redis_url is None:
-            await below.enter_async_context(_running_valkey(settings))
-        yield nodes
-
-
-def _valkey_socket(data_dir: Path) -> Path:
-    try:
-        return socket_folder(data_dir) / VALKEY_SOCKET
-    except OSError as error:
-        raise DemoError(
-            f"no folder for Valkey's socket: {error}; set YUNHAI_DATA_DIR", EXIT_DEPENDENCY
-        ) from None
 
 
 @asynccontextmanager
-async def _running_valkey(settings: config.Settings) -> AsyncIterator[None]:
+async def _running_valkey(settings: config.Settings) -> AsyncIterator[str]:
     from server import logs
     from server.valkey import EmbeddedValkey, ValkeyError
 
     logs.configure(settings)
     try:
-        async with EmbeddedValkey.start(settings.data_dir):
-            yield
+        async with EmbeddedValkey.start(settings.data_dir) as valkey:
+            yield valkey.url
     except ValkeyError as error:
         raise DemoError(str(error), EXIT_DEPENDENCY) from error
 

@@ -65,6 +65,21 @@ async def download(request: web.Request) -> web.StreamResponse:
     )
 
 
+@routes.delete("/api/v1/rooms/{room}/recordings/{recording}")
+async def delete_recording(request: web.Request) -> web.Response:
+    """Delete a recording that has ended, on whichever node its files are: 204; 409 while it runs."""
+    room = peer_sessions.room_of(request)
+    await _require(request, _bearer_by_token(request, room), room, "recording.delete")
+    recording = RecordingId(request.match_info["recording"])
+    stored = await request.app[keys.STORE].recordings.get(room, recording)
+    if stored is None:
+        raise RoomError(Code.NOT_FOUND, "There is no such recording. List them again.")
+    if stored.ended_ms is None:
+        raise RoomError(Code.CONFLICT, "This recording runs still. Stop it first.")
+    await request.app[keys.RECORDINGS].disposal.delete(stored)
+    return web.Response(status=204)
+
+
 def _bearer_by_token(request: web.Request, room: RoomId) -> Bearer:
     grant = grant_of(request)
     if not grant.opens(room):
@@ -72,7 +87,9 @@ def _bearer_by_token(request: web.Request, room: RoomId) -> Bearer:
     return Bearer(identity=grant.identity, role=grant.role)
 
 
-async def _require(request: web.Request, bearer: Bearer, room: RoomId) -> None:
+async def _require(
+    request: web.Request, bearer: Bearer, room: RoomId, act: str = "recording.read"
+) -> None:
     """Ask the permission table, with the role they have in the room while they are there.
 
     Raises:
@@ -81,7 +98,7 @@ async def _require(request: web.Request, bearer: Bearer, room: RoomId) -> None:
     live = await request.app[keys.REALTIME].live.view(room)
     person = live.participants.get(bearer.identity)
     role = person.role if person is not None else bearer.role
-    if not allows("recording.read", role, live.room.kind):
+    if not allows(act, role, live.room.kind):
         raise RoomError(Code.FORBIDDEN, "Only moderators of this room see its recordings.")
     if await request.app[keys.STORE].bans.is_banned(room, bearer.identity):
         raise RoomError(Code.REMOVED, "A moderator removed you from this room.")

@@ -18,6 +18,7 @@ class TrackRecord:
 
     Attributes:
         worker: index of the media worker on ``node``.
+        recordable: it comes from an encoder whose token says so (``tokens.Grant``).
     """
 
     track: Track
@@ -25,6 +26,7 @@ class TrackRecord:
     node: NodeId
     worker: int
     info: TrackInfo
+    recordable: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

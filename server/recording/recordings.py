@@ -31,6 +31,7 @@ from server.realtime.mirror import RoomMirror
 from server.realtime.scope import Scope
 from server.realtime.service import Realtime
 from server.recording import wishes
+from server.recording.disposal import Disposal
 from server.recording.process import RESERVE_BYTES, RecorderProcess
 from server.signalling.media_link import NO_RUN
 from server.signalling.reconcile import Steps
@@ -72,6 +73,9 @@ class Recordings:
         self._prepared: dict[RecordingId, RecorderProcess] = {}
         self._running: dict[RecordingId, _Running] = {}
         self._unseen: dict[RecordingId, int] = {}
+        self.disposal = Disposal(
+            realtime.nodes, store, self.scope, days=settings.recording_days, folder=self.folder
+        )
 
     @classmethod
     @asynccontextmanager
@@ -289,7 +293,8 @@ class _Running:
         if live.recording is None or live.recording.id != self._recording.id:
             await self._finish("stopped")
             return
-        reels = wishes.reels(live, self._recording.scope, self._numbers)
+        seen = wishes.Seen(live, self._mirror.records)
+        reels = wishes.reels(seen, self._recording.scope, self._numbers)
         if reels != self._applied:
             self._process.wish(reels)
             self._applied = reels

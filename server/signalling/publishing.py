@@ -246,6 +246,7 @@ class Publisher:
                 node=self._node,
                 worker=link.index,
                 info=info,
+                recordable=self._session.kind == "whip" and self._session.grant.recordable,
             )
             try:
                 await self._live.publish_track(record)

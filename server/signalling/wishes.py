@@ -16,8 +16,8 @@ MAX_VIDEOS, MAX_VOICES = 40, 32
 
 The client's answer describes every m-line it was ever offered, idle ones too, and must
 fit into one command (64 kB). Chromium 156 writes up to 845 bytes for a line of video
-(H264, the longest) and 691 for one of sound (tests/fixtures/answers): 56 kB for these,
-and 8 kB for its candidates and for browsers that say more.
+(H264, the longest) and 738 for one of sound (tests/fixtures/answers): 58 kB for these,
+and 6 kB for its candidates and for browsers that say more.
 """
 
 

@@ -12,6 +12,8 @@ from rooms.live import Recording, RecordingScope
 from server.store.database import Database, Transaction
 from server.store.tables import recordings
 
+_KEPT = recordings.c.deleted_ms.is_(None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class StoredRecording:
@@ -70,25 +72,49 @@ class RecordingStore:
         await self._database.write(work)
 
     async def remove(self, recording: RecordingId) -> None:
-        """Forget one that never ran."""
+        """Forget one that never ran, or whose files are gone."""
 
         async def work(transaction: Transaction) -> None:
             await transaction.execute(delete(recordings).where(recordings.c.id == recording))
 
         await self._database.write(work)
 
+    async def delete(self, room: RoomId, recording: RecordingId, at_ms: int) -> None:
+        """Hide an ended recording of a room from now on; its node deletes the files."""
+        await self._delete(at_ms, recordings.c.id == recording, recordings.c.room == room)
+
+    async def expire(self, node: NodeId, ended_before_ms: int, at_ms: int) -> None:
+        """Delete, likewise, what a node recorded and ended before that time."""
+        await self._delete(
+            at_ms, recordings.c.node == node, recordings.c.ended_ms < ended_before_ms
+        )
+
     async def of_room(self, room: RoomId) -> list[StoredRecording]:
         """Read a room's recordings, newest first."""
-        return await self._select(recordings.c.room == room)
+        return await self._select(recordings.c.room == room, _KEPT)
 
     async def get(self, room: RoomId, recording: RecordingId) -> StoredRecording | None:
         """Read one recording of a room, or None."""
-        found = await self._select(recordings.c.room == room, recordings.c.id == recording)
+        found = await self._select(recordings.c.room == room, recordings.c.id == recording, _KEPT)
         return found[0] if found else None
+
+    async def deleted(self, node: NodeId) -> list[StoredRecording]:
+        """Read those whose files a node still has to delete."""
+        return await self._select(recordings.c.node == node, recordings.c.deleted_ms.is_not(None))
 
     async def unfinished(self, node: NodeId) -> list[StoredRecording]:
         """Read those that a node began and of whose end nothing is known."""
         return await self._select(recordings.c.node == node, recordings.c.ended_ms.is_(None))
+
+    async def _delete(self, at_ms: int, *conditions: Any) -> None:
+        async def work(transaction: Transaction) -> None:
+            await transaction.execute(
+                update(recordings)
+                .where(*conditions, recordings.c.ended_ms.is_not(None), _KEPT)
+                .values(deleted_ms=at_ms)
+            )
+
+        await self._database.write(work)
 
     async def _select(self, *conditions: Any) -> list[StoredRecording]:
         query = (

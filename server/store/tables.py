@@ -76,4 +76,6 @@ recordings = Table(
     Column("ended_ms", BigInteger, nullable=True),
     Column("reason", Text, nullable=False),
     Column("files", JSON, nullable=False),
+    # From then on nobody sees it; the row goes when its node has deleted the files.
+    Column("deleted_ms", BigInteger, nullable=True),
 )

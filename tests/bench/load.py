@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from tests.bench.datagrams import Datagrams
 from tests.bench.link import certificate
 from tests.bench.machine import Usage, resident_bytes, usages
-from tests.bench.publisher import Publisher, Signals
+from tests.bench.publisher import AUDIO_PER_S, PACKETS_PER_FRAME, Publisher, Signals
 from tests.bench.viewer import Viewer
 
 SWEEP_S = 0.01
@@ -28,7 +28,7 @@ JOINS_AT_ONCE = 4
 WARM_S = 1.0
 SETTLE_S = 0.3
 POLL_S = 0.02
-PATIENCE_POLLS = 100
+PATIENCE_POLLS = 50
 BLINK_S = 0.6
 FIRST_PACKET_S = 15.0
 VERIFYING = 2
@@ -179,10 +179,14 @@ class Load:
         self._owed = self._expected() - self._received()
         await self._pause()
 
-    def set_rate(self, frames_per_s: float) -> None:
-        """From now on publishers send that many frames; the size of a frame stays."""
+    def set_rate(self, packets_per_s: float) -> None:
+        """From now on publishers send so many frames that all sessions together are to receive that.
+
+        Neither the size of a frame nor the sound changes.
+        """
+        each = packets_per_s / self._sessions / len(self._publishers)
         for publisher in self._publishers:
-            publisher.frames_per_s = frames_per_s
+            publisher.frames_per_s = max(1.0, (each - AUDIO_PER_S) / PACKETS_PER_FRAME)
 
     @property
     def packets_per_s(self) -> float:

@@ -15,7 +15,9 @@ INTRO = """# Performance
 Measured with `make bench` (`.venv/bin/python -m tests.bench --help` tells the choices); written by
 `.venv/bin/python -m tests.bench --write`, which replaces the parts it measured. Figures of
 different machines, or of one machine at different times, are not to be compared: only what was
-measured side by side in one run is. That is why ratios come first.
+measured side by side in one run is. That is why ratios come first. The load generator is our own
+(`tests/bench`). Janus is measured where it is installed; Medooze is fetched from npm and compiled
+into `build/bench` the first time, which takes minutes.
 """
 
 

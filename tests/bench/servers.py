@@ -26,6 +26,8 @@ from tests.services import die_with_parent
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 20.0
 BUILD_TIMEOUT_S = 60.0
+TOO_FAST_S = 0.5
+"""After 429: our node lets one address make so many connections a minute."""
 
 
 class RefusedError(ConnectionError):
@@ -75,10 +77,15 @@ class OfferServer:
         await self._post(link, self._watch.format(stream))
 
     async def _post(self, link: Link, url: str) -> None:
-        async with self._http.post(url, data=link.offer(), headers=self._headers) as answer:
-            text = await answer.text()
-            if answer.status != 201:
-                raise RefusedError(f"{url} answered {answer.status}: {text}")
+        async with asyncio.timeout(START_TIMEOUT_S):
+            while True:
+                async with self._http.post(url, data=link.offer(), headers=self._headers) as answer:
+                    text = await answer.text()
+                if answer.status == 201:
+                    break
+                if answer.status != 429:
+                    raise RefusedError(f"{url} answered {answer.status}: {text}")
+                await asyncio.sleep(TOO_FAST_S)
         link.take_answer(text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,11 @@ from tests.nodes import running_node
 from tests.services import running_valkey
 
 __all__ = ["browser", "browser_in", "small_venue", "venue", "visit", "visitor_at"]
+
+
+def promised_s(seconds: float) -> float:
+    """What was promised of a machine of one's own, on this one as busy as it is."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @pytest.fixture

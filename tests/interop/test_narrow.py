@@ -84,6 +84,12 @@ class Watch:
             assert took < patience_s, f"after {took:.1f} s still {sight}"
             await asyncio.sleep(0.2)
 
+    def rate_bps(self) -> float:
+        """Of the picture over the last two seconds or so, 0 before."""
+        last = self.sights[-1]
+        before = [sight for sight in self.sights if last.at - 3 < sight.at < last.at - 1.5]
+        return (last.bytes - before[0].bytes) * 8 / (last.at - before[0].at) if before else 0
+
     async def until_moving(self, patience_s: float) -> float:
         before = await look(self._ben)
         return await self.until(lambda now: now.frames >= before.frames + 5, patience_s)
@@ -108,13 +114,14 @@ async def test_a_narrow_path_costs_size_but_no_sound_and_a_wide_one_brings_it_ba
         watch = Watch(ben)
         took = await watch.until(lambda now: now.width == 1280, 40)
         print(f"largest picture after {took:.1f} s")
-        await watch.until_moving(10)
+        # An encoder that has just begun takes little: wait until it is too much for the narrow path.
+        await watch.until(lambda _: watch.rate_bps() > 1.1 * NARROW, 30)
 
         inside.carry(NARROW)
         took = await watch.until(lambda now: now.paused or now.width < 1280, DOWN_S)
         print(f"smaller {took:.1f} s after the path got narrow")
+        await watch.until(lambda now: not now.paused and now.width < 1280, 20)
         await watch.until_moving(20)
-        assert watch.sights[-1].width < 1280
 
         inside.carry(WIDE)
         took = await watch.until(lambda now: now.width == 1280, BACK_S)

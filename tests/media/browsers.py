@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page
 from media import rpc
 from tests.media.workers import RunningWorker
 
-PATIENCE_S = 20.0
+PATIENCE_S = 40.0  # a loaded machine makes senders begin small
 
 # A page that is a secure context, so that it has a camera.
 _ADDRESS = "http://localhost/"

@@ -26,6 +26,8 @@ from media.core.seqmap import extend_seq
 from tests.media.workers import RunningWorker, connected
 
 FPS = 25
+ROUND_TRIP_S = 0.1
+"""What a viewer asks for again after: more than a loaded machine needs to answer."""
 SIZES = {"": (320, 240), "q": (160, 120), "h": (320, 240), "f": (640, 480)}
 PAYLOAD_BYTES = 300
 
@@ -111,9 +113,11 @@ class Performer:
         self.lost = 0
         self._lose_every = 0
         self._sent = 0
+        self._red = False
+        self._before = b""
 
     def lose_every(self, count: int) -> None:
-        """From now on every so many-th video packet is lost on the way; 0 for none."""
+        """From now on every so many-th packet is lost on the way; 0 for none."""
         self._lose_every = count
 
     def _lossy(self, stream: OutgoingStream) -> None:
@@ -131,9 +135,16 @@ class Performer:
         stream._send = send_or_lose
 
     async def publish(
-        self, *, audio: bool = True, video: bool = True, rids: Sequence[str] = ()
+        self,
+        *,
+        audio: bool = True,
+        video: bool = True,
+        rids: Sequence[str] = (),
+        red: bool = False,
     ) -> list[rpc.TrackInfo]:
-        offer = self.client.offer(audio=audio, video=video, rids=rids)
+        """Begins to send. ``red``: sound as redundant audio, each packet with the one before."""
+        self._red = red
+        offer = self.client.offer(audio=audio, video=video, rids=rids, red=red)
         answer = await self.running.client.call(
             rpc.PublisherOffer(
                 peer=self.peer,
@@ -151,6 +162,7 @@ class Performer:
         await self.client.connected()
         if audio:
             self._voice = _VoiceEncoder()
+            self._lossy(self.client.stream("audio"))
         if video:
             for rid in rids or ("",):
                 width, height = SIZES[rid]
@@ -159,6 +171,12 @@ class Performer:
                 self._lossy(self.client.stream("video", rid))
         self._tick()
         return answer.tracks
+
+    def _with_the_one_before(self, payload: bytes) -> bytes:
+        """RFC 2198 §3."""
+        before, self._before = self._before, payload
+        head = struct.pack("!I", 0xEF << 24 | 960 << 10 | len(before)) if before else b""
+        return head + b"\x6f" + before + payload
 
     def _keyframe_asked(self, stream: OutgoingStream) -> None:
         self.keyframes_asked.append(stream.identity.rid)
@@ -169,8 +187,9 @@ class Performer:
         self._next = asyncio.get_running_loop().call_later(0.02, self._tick)
         if self._voice is not None:
             for payload in self._voice.encode():
+                packed = self._with_the_one_before(payload) if self._red else payload
                 self.client.stream("audio").send(
-                    payload, self._ticks * 960, level_dbov=self.level_dbov
+                    packed, self._ticks * 960, level_dbov=self.level_dbov
                 )
         if self._ticks % 2 == 0:
             for rid, encoder in self._encoders.items():
@@ -296,6 +315,9 @@ class Viewer:
         self.peer = peer
         self.received: dict[int, Reception] = defaultdict(Reception)
         self.repaired = 0
+        self.repaired_bytes = 0
+        self.padding = 0
+        self.arrived_bytes = 0
         self.dropped = 0
         self.offers: list[rpc.SubscriberOffer] = []
         self.client = MediaClient(host="127.0.0.1", on_rtp=self._on_rtp)
@@ -377,6 +399,7 @@ class Viewer:
         raise KeyError(kind)
 
     def _on_rtp(self, data: bytes, now: float) -> None:
+        self.arrived_bytes += len(data)
         packet = parse(data)
         assert isinstance(packet, Packet)
         if self._loss and self._random.random() < self._loss:
@@ -386,7 +409,9 @@ class Viewer:
             if packet.ssrc == line.rtx_ssrc and line.ssrc is not None:
                 restored = unwrap_rtx(packet, line.ssrc, line.codec.payload_type)
                 if not isinstance(restored, Packet):
+                    self.padding += 1
                     return
+                self.repaired_bytes += len(data)
                 packet = restored
                 self.repaired += 1
         seq = self.received[packet.ssrc].take(packet)
@@ -396,7 +421,7 @@ class Viewer:
         loop = asyncio.get_running_loop()
         self._repairing = loop.call_later(0.01, self._repair)
         for ssrc, losses in self._losses.items():
-            due = losses.due(loop.time(), 0.02)
+            due = losses.due(loop.time(), ROUND_TRIP_S)
             if due:
                 self.client.send_rtcp(build_rr(1) + build_nack(1, ssrc, due))
 

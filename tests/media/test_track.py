@@ -46,6 +46,7 @@ class Receiver:
 
     def __init__(self, ids: ExtensionIds | None = None, *, breaks: bool = False) -> None:
         self.ids = ids or ExtensionIds({})
+        self.redundant = False
         self.seqs: list[int] = []
         self.wires: list[Wire] = []
         self.errors: list[Exception] = []

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from media import rpc
+from media.voices import UNMARKED_LEVEL
 from tests.media.conftest import MakePerformer, MakeViewer
 from tests.media.people import Performer, Reception, Viewer
+from tests.media.test_track import packet, published
 from tests.media.workers import RunningWorker, connected
 from tests.wire import until
 
@@ -145,3 +147,28 @@ async def test_in_a_room_that_is_no_crowd_everybody_is_heard(
     await running.client.call(rpc.PeerClose(peer="p08"))
     await heard_of(heard, [person.peer for person in people[:8]])
     assert [reception.missing for reception in heard.values()] == [0] * 8
+
+
+@pytest.mark.parametrize(("size_bytes", "speaks"), [(80, True), (3, False)])
+async def test_sound_without_levels_is_speech_unless_its_packets_are_those_of_silence(
+    size_bytes: int, speaks: bool
+) -> None:
+    track, _ = published(kind="audio")
+    voices = track.voices
+    assert voices is not None
+    told = []
+    for step in range(100):
+        now = 1.0 + step / 50
+        voices.heard(track, packet(step, bytes(size_bytes)), now)
+        told.append(voices.update(now))
+    assert ([track.id] in told) is speaks
+    # A clear voice comes before it.
+    other, _ = published(kind="audio")
+    other.id = "clear"
+    voices.add(other)
+    for step in range(100):
+        now = 3.0 + step / 50
+        voices.heard(track, packet(100 + step, bytes(size_bytes)), now)
+        voices.note(other, UNMARKED_LEVEL - 10, now)
+        told.append(voices.update(now))
+    assert [speakers for speakers in told if speakers is not None][-1][0] == "clear"

@@ -40,6 +40,15 @@ async def test_a_taken_port_is_named_with_the_variable_to_change(tmp_path: Path)
     )
 
 
+async def test_an_address_that_is_not_ours_is_named_with_the_variable_to_change(
+    tmp_path: Path,
+) -> None:
+    process = await start_process(tmp_path / "no.sock", host="192.0.2.1")
+    _, stderr = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 3
+    assert stderr.decode().rstrip().endswith("set YUNHAI_MEDIA_HOST")
+
+
 async def test_a_taken_tcp_port_is_named_and_no_matter_without_tcp(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as taken:
         taken.bind(("127.0.0.1", 0))

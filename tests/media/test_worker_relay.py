@@ -315,3 +315,23 @@ async def test_of_many_voices_only_the_loudest_and_those_wanted_always_cross(pai
     finally:
         for person in people:
             person.close()
+
+
+async def test_redundant_audio_crosses_a_link_and_is_plain_for_who_loses_nothing(
+    pair: Pair,
+) -> None:
+    infos = await pair.performer.publish(video=False, red=True)
+    await pair.open()
+    await pair.carry(*infos)
+    await pair.viewer.watch("p-audio")
+    await connected(pair.far, "a")
+    sound = pair.viewer.on("p-audio")
+    pair.performer.lose_every(4)
+    await until(lambda: pair.performer.lost >= 10)
+    pair.performer.lose_every(0)
+    await until(lambda: len(sound.packets) >= 60)
+    assert sound.missing == 0
+    assert {packet.pt for packet in sound.packets.values()} == {111}
+    assert sound.heard_samples() == 960 * len(sound.packets)
+    layers = (await pair.far.stats())["tracks"]["p-audio"]["layers"]
+    assert layers[""]["packets"] >= len(sound.packets)

@@ -37,6 +37,7 @@ def grant(identity: str, role: Role = Role.MEMBER, **changes: Any) -> Grant:
         "may_subscribe": True,
         "city": "",
         "synthetic": False,
+        "recordable": False,
         "expires_ms": 1 << 42,
         "token_id": "",
     }

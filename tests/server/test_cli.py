@@ -106,6 +106,9 @@ def test_token_command_prints_one_token_that_opens_the_room(
     assert (grant.name, grant.role, grant.city) == ("安娜", Role.SPEAKER, "tokyo")
     assert (grant.may_publish, grant.may_subscribe, grant.may_create) == (True, True, False)
     assert grant.sources == frozenset({Source.CAMERA})
+    assert not grant.recordable
+    assert cli.main(["token", *arguments, "--recordable"]) == 0
+    assert verify(make_settings(environment), capsys.readouterr().out.strip()).recordable
 
 
 def test_token_without_flags_neither_sends_nor_receives(

@@ -36,6 +36,15 @@ L2T2 = (
     Kind(1, 0, "--SS", (4, 1)),
     Kind(1, 1, "---D", (2, 1)),
 )
+# Of libwebrtc's structure of three sizes, tied together in keyframes only.
+L3_KEY = (
+    Kind(0, 0, "SSS"),
+    Kind(0, 0, "S--", (3,)),
+    Kind(1, 0, "-SS", (1,)),
+    Kind(1, 0, "-S-", (3,)),
+    Kind(2, 0, "--S", (1,)),
+    Kind(2, 0, "--S", (3,)),
+)
 
 
 class Bits:

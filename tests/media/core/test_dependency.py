@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from media.core.codecs import codec
 from media.core.dependency import BrokenDescriptorError, Dependencies, Structure, parse
 from media.core.packet import Packet
-from tests.media.core.descriptors import L2T2, L2T2_KEY, descriptor
+from tests.media.core.descriptors import L2T2, L2T2_KEY, L3_KEY, descriptor
 from tests.media.core.rtp import TWO, parsed, rtp
 
 SIZES = ((320, 180), (640, 360))
@@ -54,6 +54,15 @@ def test_what_a_target_needs_and_which_is_best() -> None:
     assert apart.choose(0, 7, 0b1111) == 1
     assert apart.choose(7, 7, 0b0011) == 1
     assert apart.choose(0, 0, 0b1000) == 0
+
+
+def test_sizes_tied_together_in_keyframes_alone_do_not_lead_to_each_other() -> None:
+    """The middle size of a keyframe is a switch point too, but there is none without a keyframe."""
+    apart = parse(descriptor(0, 0, structure=L3_KEY), None).structure
+    assert not any(apart.leads(a, b) for a in range(3) for b in range(3) if a != b)
+    together = parse(descriptor(0, 0, structure=L2T2), None).structure
+    assert all(together.leads(3, b) for b in range(3))
+    assert not together.leads(1, 3)
 
 
 @pytest.mark.parametrize(

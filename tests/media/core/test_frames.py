@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,3 +56,25 @@ def test_av1_units_get_their_sizes_and_lose_delimiters() -> None:
 def test_hostile_payloads_make_a_frame_or_none(codec: str, payloads: list[bytes]) -> None:
     frame = joiner(codec)(payloads)
     assert frame is None or frame
+
+
+def test_an_av1_header_without_its_extension_makes_no_frame() -> None:
+    """Once its size came out as -1, and the recorder's part ended."""
+    assert joiner("av1")([b"\x10\x0c"]) is None
+
+
+def test_h264_parameter_sets_of_the_offer_precede_pictures_that_come_without() -> None:
+    """``sprop-parameter-sets``: Z0IACpZTBYmI is an SPS, aMljiA== a PPS (RFC 6184 §8.2.1)."""
+    join = joiner("H264", "packetization-mode=1; sprop-parameter-sets=Z0IACpZTBYmI,aMljiA==")
+    sets = b"\0\0\0\1" + b64decode("Z0IACpZTBYmI") + b"\0\0\0\1" + b64decode("aMljiA==")
+    assert join([b"\x65abc"]) == sets + b"\0\0\0\1\x65abc"
+    assert join([b"\x41abc"]) == b"\0\0\0\1\x41abc"
+    own = join([b"\x67own", b"\x68own", b"\x65abc"])
+    assert own == b"\0\0\0\1\x67own\0\0\0\1\x68own\0\0\0\1\x65abc"
+    assert join([]) is None
+
+
+@pytest.mark.parametrize("sets", ["", "%%%", "Z", ",", "=="])
+def test_parameter_sets_that_cannot_be_read_are_none(sets: str) -> None:
+    join = joiner("H264", f"sprop-parameter-sets={sets}")
+    assert join([b"\x65abc"]) == b"\0\0\0\1\x65abc"

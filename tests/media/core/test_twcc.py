@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import struct
 
 import pytest
 
 from media.core.rtcp import Twcc, parse_rtcp
 from media.core.twcc import MAX_REPORTED, SENT, Arrivals, Departures
+from media.core.twcc_format import parse_twcc
 
 
 def told(arrivals: Arrivals) -> list[Twcc]:
@@ -158,3 +160,21 @@ def test_what_went_another_way_is_neither_arrived_nor_lost() -> None:
     acked = departures.acknowledge(told(arrivals)[0], 6.0)
     assert len(acked.samples) == 10
     assert acked.lost == 0
+
+
+def test_a_claim_of_more_arrivals_than_there_are_deltas_is_refused_before_it_is_read() -> None:
+    """600 bytes of runs once became 65,535 entries, in some 10 ms for each packet."""
+    runs = b"\x25\xdc" * 43  # each: 1,500 received
+    body = struct.pack("!IIHHI", 1, 2, 0, 0xFFFF, 0) + runs + bytes(1400)
+    assert parse_twcc(body) is None
+
+
+def test_numbers_that_leap_are_told_of_without_the_gaps() -> None:
+    arrivals = Arrivals()
+    for step in range(500):
+        arrivals.received(step * 8000 & 0xFFFF, step / 1000)
+    told = 0
+    while (feedback := arrivals.feedback(1, 2)) is not None:
+        assert len(feedback) < 1200
+        told += 1
+    assert told <= 501

@@ -100,6 +100,26 @@ def test_audio_is_opus_with_fec_and_its_level() -> None:
     assert audio.msid[1] == "7a73448c-d191-429c-a31c-950197882712"
 
 
+def test_redundant_audio_is_taken_and_sent_if_the_offer_prefers_it() -> None:
+    text = fixture("chromium")
+    for order, first in (("111 63", "opus"), ("63 111", "red")):
+        agreement, answer = publish(text.replace(" 111 63 ", f" {order} ", 1))
+        audio = next(track for track in agreement.incoming if track.kind == "audio")
+        assert (audio.codec.name, audio.codec.payload_type, audio.red) == ("opus", 111, 63)
+        section = next(s for s in answer.sections if s.kind == "audio")
+        assert [c.name for c in section.codecs] == ["opus", "red"][:: 1 if first == "opus" else -1]
+        assert section.formats[0] == str(section.codecs[0].payload_type)
+
+
+def test_redundancy_of_another_codec_or_of_two_is_not_taken() -> None:
+    for blocks in ("111/9", "9/9", "111"):
+        text = fixture("chromium").replace("a=fmtp:63 111/111", f"a=fmtp:63 {blocks}")
+        agreement, answer = publish(text)
+        audio = next(track for track in agreement.incoming if track.kind == "audio")
+        assert audio.red is None
+        assert "red" not in [c.name for s in answer.sections for c in s.codecs]
+
+
 def test_extensions_keep_the_offers_ids_and_turn_its_directions() -> None:
     agreement, answer = publish(fixture("firefox"))
     assert video_of(agreement).extensions == {

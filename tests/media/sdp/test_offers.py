@@ -199,6 +199,21 @@ def test_line_the_client_declines_is_refused_without_blaming_the_codec() -> None
     assert offers.tracks == {"0": "A"}
 
 
+def test_redundant_audio_is_offered_where_it_may_come_and_agreed_by_who_speaks_it() -> None:
+    offers = SubscriberOffers()
+    offers.set([replace(track("A", "audio", "opus"), red=True), track("B", "audio", "opus")])
+    text, (first, second) = offer(offers)
+    assert [(c.name, c.payload_type, c.fmtp) for c in first.codecs][1:] == [("red", 63, "111/111")]
+    assert [c.payload_type for c in first.codecs + second.codecs] == [111, 63, 111]
+    agreed = {line.track.track: line for line in offers.accept(answer(text)).outgoing}
+    assert {name: line.red for name, line in agreed.items()} == {"A": 63, "B": None}
+    offer(offers)
+    plain = answer(text).replace("SAVPF 111 63", "SAVPF 111")
+    plain = plain.replace("a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n", "")
+    agreed = {line.track.track: line for line in offers.accept(plain).outgoing}
+    assert {name: line.red for name, line in agreed.items()} == {"A": None, "B": None}
+
+
 @pytest.mark.parametrize(("codec", "layered"), [("VP8", False), ("VP9", True), ("AV1", True)])
 def test_dependency_descriptors_are_sent_with_codecs_with_layers_in_one_stream(
     codec: str, layered: bool

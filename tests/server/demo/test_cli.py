@@ -28,8 +28,9 @@ def settings() -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="yunhai-test-", dir="/tmp") as folder:
         yield {
             "YUNHAI_DATA_DIR": folder,
-            "YUNHAI_PORT": str(free_port()),
-            "YUNHAI_MEDIA_PORT": str(free_port(socket.SOCK_DGRAM)),
+            "YUNHAI_PORT": str(free_ports(2)),
+            "YUNHAI_MEDIA_PORT": str(free_ports(2)),
+            "YUNHAI_MEDIA_WORKERS": "1",
         }
 
 
@@ -46,12 +47,14 @@ def start(settings: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
 
 
 def free_ports(count: int) -> int:
-    """The first of that many ports in a row that nobody has now."""
+    """The first of that many ports in a row that nobody has now: nodes count on from the one they are told."""
     while True:
         first = free_port()
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError, OverflowError):
             for port in range(first, first + count):
-                stack.enter_context(socket.socket()).bind(("0.0.0.0", port))
+                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                    probe = stack.enter_context(socket.socket(socket.AF_INET, kind))
+                    probe.bind(("0.0.0.0", port))
             return first
 
 
@@ -130,7 +133,7 @@ def node_processes(demo: subprocess.Popen[str]) -> list[int]:
 
 @pytest.mark.slow
 def test_demo_tells_of_a_node_that_dies_and_ends_with_the_last(settings: dict[str, str]) -> None:
-    demo = start({**settings, "YUNHAI_PORT": str(free_ports(2))}, "--nodes", "2")
+    demo = start(settings, "--nodes", "2")
     try:
         read_welcome(demo)
         assert demo.stderr is not None

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import av
 from aiohttp.test_utils import TestServer
 
 from rooms import actions
 from rooms.commands import RecordingConsent, RecordingStart
 from rooms.events import Event
-from rooms.ids import Identity, RoomId
+from rooms.ids import Identity, RecordingId, RoomId
 from rooms.live import Live, Recording, RecordingScope, Role
 from rooms.ports import Ports
 from server import keys, tokens
@@ -62,6 +66,46 @@ class Presenter(Sender):
         await until(lambda: len(self.frames) >= goal, f"{more} pictures", 90)
 
 
+class OutOfBand(Sender):
+    """Publishes H.264 whose parameter sets are in the offer alone (RFC 6184 §8.1)."""
+
+    def __init__(self) -> None:
+        super().__init__(audio=False)
+        self._camera = av.CodecContext.create("libx264", "w")
+        self._camera.width, self._camera.height = 320, 240
+        self._camera.pix_fmt = "yuv420p"
+        self._camera.time_base = Fraction(1, 25)
+        self._camera.options = {
+            "preset": "ultrafast", "tune": "zerolatency", "profile": "baseline", "g": "25",
+        }  # fmt: skip
+        self._camera.flags |= 1 << 22  # AV_CODEC_FLAG_GLOBAL_HEADER
+        self._camera.open()
+        sets = [base64.b64encode(unit).decode() for unit in units_of(self._camera.extradata)[:2]]
+        self.sdp = self.sdp.replace("VP8/90000", "H264/90000").replace(
+            "a=rtpmap:96 ",
+            "a=fmtp:96 packetization-mode=1;profile-level-id=42c00d;"
+            f"sprop-parameter-sets={','.join(sets)}\r\na=rtpmap:96 ",
+        )
+
+    def _tick(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(2 * TICK_S, self._tick)
+        self._ticks += 1
+        picture = av.VideoFrame(320, 240, "yuv420p")
+        for index, plane in enumerate(picture.planes):
+            plane.update(bytes([(self._ticks * 3 + index * 50) & 0xFF]) * plane.buffer_size)
+        picture.pts = self._ticks
+        for packet in self._camera.encode(picture):
+            units = units_of(bytes(packet))
+            for unit in units:
+                last = unit is units[-1]
+                self.client.stream("video").send(unit, self._ticks * 3600, marker=last)
+
+
+def units_of(stream: bytes) -> list[bytes]:
+    """Take NAL units from between their start codes (ITU-T H.264 annex B)."""
+    return [unit for unit in re.split(rb"\x00{2,3}\x01", stream) if unit]
+
+
 @dataclass
 class Studio:
     """The node, its recordings, and their HTTP face."""
@@ -96,9 +140,11 @@ class Studio:
         session.mirror.watch(lambda _, event: self.heard.append(event))
         return session
 
-    async def publish(self, presenter: Presenter, identity: str) -> Session:
+    async def publish(self, presenter: Sender, identity: str, **token: Any) -> Session:
         """Publish as an encoder does."""
-        endpoint = await self.node.signalling.encoders.publish(ROOM, grant(identity), presenter.sdp)
+        endpoint = await self.node.signalling.encoders.publish(
+            ROOM, grant(identity, **token), presenter.sdp
+        )
         await presenter.start(endpoint.answer)
         return endpoint.session
 
@@ -138,6 +184,18 @@ class Studio:
         async with self.http.get(self.url + path, headers=headers) as answer:
             return answer, await answer.read()
 
+    async def delete(
+        self, recording: RecordingId, identity: str = "mod", role: Role = Role.MODERATOR
+    ) -> int:
+        """Ask for a recording to be deleted; give the answer's status."""
+        token = tokens.mint(
+            self.node.settings, identity=identity, name=identity, role=role, any_room=True
+        )
+        url = f"{self.url}/api/v1/rooms/{ROOM}/recordings/{recording}"
+        headers = {"Authorization": f"Bearer {token}"}
+        async with self.http.delete(url, headers=headers) as answer:
+            return answer.status
+
     async def listed(self) -> list[dict[str, Any]]:
         answer, _ = await self.get(f"/api/v1/rooms/{ROOM}/recordings")
         assert answer.status == 200
@@ -158,9 +216,12 @@ class Studio:
 
 
 @asynccontextmanager
-async def running_studio(folder: Path, valkey_url: str) -> AsyncIterator[Studio]:
+async def running_studio(
+    folder: Path, valkey_url: str, name: str = "gz", **options: Any
+) -> AsyncIterator[Studio]:
+    """Run a studio; two of one folder and Valkey are nodes of one convention."""
     async with (
-        running_node(folder, valkey_url) as node,
+        running_node(folder, valkey_url, name, **options) as node,
         Recordings.start(
             node.settings,
             node.realtime,

@@ -24,7 +24,7 @@ from server import tokens
 from server.realtime.codec import BusMessage
 from server.recording import recordings
 from tests.media.recorders import Film, is_run_of
-from tests.server.recording.studio import ROOM, Presenter, Studio, running_studio, until
+from tests.server.recording.studio import ROOM, OutOfBand, Presenter, Studio, running_studio, until
 from tests.services import Valkey
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
@@ -211,6 +211,29 @@ async def test_nobody_is_recorded_before_they_agree_or_after_they_withdraw(
     assert ann.frames.index(film.frames[-1]) <= withdrawn + 25
 
 
+async def test_an_encoder_whose_token_says_so_is_recorded_until_its_person_says_no(
+    studio: Studio,
+) -> None:
+    encoder = Presenter()
+    session = await studio.publish(encoder, "hall-camera", recordable=True)
+    recording = await studio.start(PROGRAM)
+    [path] = await studio.has_written(recording)
+    await encoder.shows(20)
+    await studio.enter("hall-camera")
+    await studio.consent("hall-camera", False)
+    withdrawn = len(encoder.frames)
+    await encoder.shows(50)
+    assert (await studio.node.stats())["recordings"] == {}
+    await studio.stop()
+    encoder.close()
+    await session.close("left")
+    film = Film(path)
+    assert is_run_of(film.frames, encoder.frames)
+    assert 10 < encoder.frames.index(film.frames[-1]) <= withdrawn + 25
+    for person in studio.node.realtime.sessions.of(Identity("hall-camera")):
+        await person.close("left")
+
+
 async def test_each_recording_asks_anew(studio: Studio, ann: Presenter) -> None:
     await studio.start(PROGRAM)
     await studio.consent("ann")
@@ -325,6 +348,22 @@ async def test_h264_of_an_encoder_becomes_matroska(studio: Studio) -> None:
     assert len(film.pictures) == len(film.frames) > 10
     assert set(film.pictures) == {(320, 240)}
     assert film.samples > 48_000
+
+
+async def test_h264_whose_parameter_sets_are_in_the_offer_alone_plays(studio: Studio) -> None:
+    encoder = OutOfBand()
+    session = await studio.publish(encoder, "obs")
+    recording = await studio.start(PROGRAM)
+    await studio.consent("obs")
+    [path] = await studio.has_written(recording)
+    await until(lambda: path.stat().st_size > 10_000, "some seconds", 30)
+    await studio.stop()
+    encoder.close()
+    await session.close("left")
+    film = Film(path)
+    assert film.codecs["video"] == "h264"
+    assert len(film.pictures) == len(film.frames) > 25
+    assert set(film.pictures) == {(320, 240)}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")

@@ -207,3 +207,36 @@ async def test_a_moderator_s_mute_reaches_the_node_that_has_the_track(
         await sf.realtime.live.update(ROOM, lambda live: forced)
         await sf.signalling.peers.hold(ROOM, track.id, True)
         await follower.receiver.stops("audio")
+
+
+@pytest.mark.slow
+async def test_with_three_nodes_each_gets_a_track_from_its_own_and_none_from_a_third(
+    nodes: tuple[Node, Node], valkey_server: Valkey
+) -> None:
+    gz, sf = nodes
+    folder = gz.settings.data_dir.parent  # of one convention: the database is there
+    async with running_node(folder, valkey_server.url, "tk") as tk:
+        for node in (gz, sf, tk):
+            alive = node.realtime.nodes.alive
+            await until(lambda a=alive: len(a()) == 3, "three nodes to know each other")  # type: ignore[misc]
+        ann = await gz.tab(grant("ann"))
+        bob, cat = await sf.tab(grant("bob")), await tk.tab(grant("cat"))
+        with (
+            closing(Sender()) as sender,
+            closing(Follower(bob)) as at_sf,
+            closing(Follower(cat)) as at_tk,
+        ):
+            tracks = await publish(ann, sender)
+            for node, follower in ((sf, at_sf), (tk, at_tk)):
+                await seen(node, "ann", 2)
+                await follower.view(tracks[1].id)
+                await follower.receiver.flows("audio", "video")
+            assert set((await sf.stats())["links"]) == {"relay/gz.0/sf.0"}
+            assert set((await tk.stats())["links"]) == {"relay/gz.0/tk.0"}
+            assert {n: s for n, s in sf.signalling.relays.links().items() if s != "none"} == {
+                "relay/gz.0/sf.0": "up"
+            }
+            # One of them goes: the other's copy never came from there.
+            os.kill(sf.pid(), signal.SIGKILL)
+            await at_tk.receiver.flows("audio", "video", more=30)
+        await cat.session.close("left")

@@ -28,9 +28,11 @@ export function findings(readings: readonly Reading[], paused: number): Finding[
   else if (carried !== null && last.received.some(({ layer, fitting, reason }) => !reason && layer !== null && fitting !== null && layer !== fitting)) {
     trouble(t("Pictures are reduced because your download carries only {rate}.", { rate: rate(carried) }));
   }
-  const limits = new Set(recent.flatMap(({ sent }) => sent.map(({ limited }) => limited)));
-  if (limits.has("cpu")) trouble(t("Your picture is sent smaller because this device is busy."));
-  if (limits.has("bandwidth")) trouble(t("Your picture is sent smaller because your upload is narrow just now."));
+  // Every camera begins small and grows: only what stays so is a trouble.
+  const long = last.at_ms - recent[0]!.at_ms >= 0.8 * WINDOW_MS;
+  const limited = (by: string) => long && recent.every(({ sent }) => sent.some((each) => each.limited === by));
+  if (limited("cpu")) trouble(t("Your picture is sent smaller because this device is busy."));
+  if (limited("bandwidth")) trouble(t("Your picture is sent smaller because your upload is narrow just now."));
   const trip = mean(recent.map(({ way }) => way?.rtt_ms ?? null));
   if (trip >= SLOW_MS) trouble(t("Answers come late: a round trip takes {ms} ms.", { ms: Math.round(trip) }));
   if (found.length === 0 && last.way) found.push({ tone: "good", text: t("Your connection is good.") });

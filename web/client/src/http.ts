@@ -12,11 +12,11 @@ export interface RoomList {
 }
 
 /** Ask the server; rejects with CallError. */
-export async function ask<T>(path: string, token: string, body?: object): Promise<T> {
+export async function ask<T>(path: string, token: string, body?: object, method = body ? "POST" : "GET"): Promise<T> {
   let response: Response;
   try {
     response = await fetch(path, {
-      method: body ? "POST" : "GET",
+      method,
       headers: { Authorization: `Bearer ${token}`, ...(body ? { "Content-Type": "application/json" } : {}) },
       ...(body ? { body: JSON.stringify(body) } : {}),
       signal: AbortSignal.timeout(10_000),

@@ -184,11 +184,12 @@ export class Publisher {
     );
     if (idle) {
       idle.direction = "sendonly";
+      preferCodecs(idle, source);
       void idle.sender.replaceTrack(track);
       return idle;
     }
     const transceiver = pc.addTransceiver(track ?? kind, { direction: "sendonly", sendEncodings: encodings.map((one) => ({ ...one })) });
-    if (kind === "video") preferVp8(transceiver);
+    preferCodecs(transceiver, source);
     return transceiver;
   }
 
@@ -219,7 +220,7 @@ export class Publisher {
       throw error;
     }
     if (this.pc !== pc) return;
-    await pc.setRemoteDescription({ type: "answer", sdp: withVoiceOptions(answer.sdp) });
+    await pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
     for (const { source, slot, muted } of offered) {
       const track = answer.tracks.find((each) => each.source === source);
       if (!track || this.#slots.get(source) !== slot) continue;
@@ -246,26 +247,14 @@ export class Publisher {
   }
 }
 
-function preferVp8(transceiver: RTCRtpTransceiver): void {
-  const codecs = RTCRtpSender.getCapabilities?.("video")?.codecs;
+/** What the encoder shall take first: VP8, which all decode; for voices redundancy (RFC 2198), which
+ * the server passes on where packets get lost. */
+function preferCodecs(transceiver: RTCRtpTransceiver, source: Source): void {
+  const wanted = { microphone: "audio/red", screen_audio: "audio/opus", camera: "video/vp8", screen: "video/vp8" }[source];
+  const codecs = RTCRtpSender.getCapabilities?.(wanted.split("/")[0]!)?.codecs;
   if (!codecs || !transceiver.setCodecPreferences) return;
-  const first = codecs.filter(({ mimeType }) => mimeType.toLowerCase() === "video/vp8");
-  transceiver.setCodecPreferences([...first, ...codecs.filter((codec) => !first.includes(codec))]);
-}
-
-/** Ask our own encoder for silence suppression and in-band repair, which a sender reads in the answer. */
-export function withVoiceOptions(sdp: string): string {
-  const opus = /^a=rtpmap:(\d+) opus\/48000/im.exec(sdp)?.[1];
-  if (!opus) return sdp;
-  const wanted = ["usedtx=1", "useinbandfec=1"];
-  const line = new RegExp(`^a=fmtp:${opus} (.*?)\\r?$`, "gm");
-  if (!line.test(sdp)) {
-    return sdp.replace(new RegExp(`^(a=rtpmap:${opus} .*?)(\\r?)$`, "gm"), `$1$2\na=fmtp:${opus} ${wanted.join(";")}$2`);
-  }
-  return sdp.replace(line, (whole, options: string) => {
-    const missing = wanted.filter((option) => !options.includes(option.split("=")[0]!));
-    return whole.replace(options, [options, ...missing].join(";"));
-  });
+  const first = codecs.filter(({ mimeType }) => mimeType.toLowerCase() === wanted);
+  if (first.length) transceiver.setCodecPreferences([...first, ...codecs.filter((codec) => !first.includes(codec))]);
 }
 
 /** The server would refuse this again. */

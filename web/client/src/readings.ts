@@ -112,11 +112,13 @@ export function between(before: Snapshot, now: Snapshot, names: Names): Reading 
     return [{
       ...known, rid,
       width: number(stat["frameWidth"]), height: number(stat["frameHeight"]), fps: Math.round(number(stat["framesPerSecond"])),
-      bps: bps(stat, "bytesSent"),
+      // What is sent again fills the path when the browser tries what it carries: no picture comes of it.
+      bps: Math.max(0, bps(stat, "bytesSent") - bps(stat, "retransmittedBytesSent")),
       limited: String(stat["qualityLimitationReason"] ?? "none"),
       server_bps: server?.publisher?.tracks[known.track]?.layers[rid]?.bps ?? null,
     }];
   });
+  sent.sort((one, other) => one.width - other.width);
   let lost = 0;
   let expected = 0;
   const received = now.received.filter(({ type }) => type === "inbound-rtp").map((stat): Received => {

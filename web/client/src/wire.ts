@@ -522,6 +522,7 @@ export const PERMISSIONS: Record<string, readonly Role[] | Record<RoomKind, read
   "recording.start": ["moderator"],
   "recording.stop": ["moderator"],
   "recording.read": ["moderator"],
+  "recording.delete": ["moderator"],
   "recording.consent": ["moderator", "speaker", "member", "viewer"],
   "connection.read": ["moderator"],
   "whip.publish": ["moderator", "speaker", "member"],

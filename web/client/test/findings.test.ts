@@ -49,6 +49,13 @@ describe("findings", () => {
     expect(limited("bandwidth")).toContain("upload is narrow");
   });
 
+  it("a camera that begins small is no trouble", () => {
+    const small = [{ ...good.sent[0]!, limited: "bandwidth" }];
+    expect(findings(seconds({ sent: small }, 5), 0)[0]!.tone).toBe("good");
+    const grown = [...seconds({ sent: small }, 9), { ...good, at_ms: 9_000 }];
+    expect(findings(grown, 0)[0]!.tone).toBe("good");
+  });
+
   it("a long way and a detour are told", () => {
     expect(said({ way: { ...good.way!, rtt_ms: 420 } })).toEqual(["Answers come late: a round trip takes 420 ms."]);
     expect(said({ way: { ...good.way!, protocol: "tcp" } })).toHaveLength(2);

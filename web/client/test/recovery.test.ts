@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { backoff_ms, NodeList } from "../src/nodes";
-import { withVoiceOptions } from "../src/publisher";
 import { Recovery, type Step } from "../src/recovery";
 
 describe("Recovery", () => {
@@ -86,22 +85,5 @@ describe("nodes", () => {
     const nodes = new NodeList("http://a");
     nodes.failed("http://a");
     expect(nodes.next()).toBe("http://a");
-  });
-});
-
-describe("withVoiceOptions", () => {
-  const sdp = (fmtp: string) => `v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 0\r\na=rtpmap:111 opus/48000/2\r\n${fmtp}a=rtpmap:0 PCMU/8000\r\n`;
-
-  it("adds silence suppression and repair to what the answer says", () => {
-    expect(withVoiceOptions(sdp("a=fmtp:111 minptime=10;useinbandfec=1\r\n"))).toBe(sdp("a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1\r\n"));
-    expect(withVoiceOptions(sdp("a=fmtp:111 usedtx=0;useinbandfec=1\r\n"))).toBe(sdp("a=fmtp:111 usedtx=0;useinbandfec=1\r\n"));
-  });
-
-  it("adds a line where there is none", () => {
-    expect(withVoiceOptions(sdp(""))).toBe(sdp("a=fmtp:111 usedtx=1;useinbandfec=1\r\n"));
-  });
-
-  it("leaves an answer without Opus alone", () => {
-    expect(withVoiceOptions("v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=rtpmap:96 VP8/90000\r\n")).toBe("v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=rtpmap:96 VP8/90000\r\n");
   });
 });

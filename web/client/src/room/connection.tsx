@@ -75,7 +75,7 @@ function Ways({ session, last: { way, up, down } }: { session: Session; last: Re
     [t("Lost on the way up"), share(up.loss), share(up.server_loss)],
     [t("Lost on the way down"), share(down.loss), share(down.server_loss)],
   ];
-  if (down.estimate_bps !== null) rows.push([t("Your download carries"), "–", rate(down.estimate_bps)]);
+  if (down.estimate_bps !== null) rows.push([t("Your download carries"), "", rate(down.estimate_bps)]);
   return (
     <>
       {way && (
@@ -126,6 +126,7 @@ function served({ reason, server_bps, layer, fitting }: Received): string {
     case "bandwidth": return t("paused: download narrow");
     case "held": return t("muted by a moderator");
     case "unwanted": return t("not shown");
+    case "background": return t("silent: others are louder");
     case "absent":
     case "keyframe": return t("about to begin");
   }

@@ -89,6 +89,11 @@ export function RecordingDialog({ session }: { session: Session }) {
 
 function Recorded({ session, running }: { session: Session; running: string }) {
   const [list, setList] = useState<StoredRecording[] | null>(null);
+  const [unwanted, setUnwanted] = useState("");
+  const remove = (id: string) => {
+    setUnwanted("");
+    void session.deleteRecording(id).then((done) => { if (done) setList((now) => now && now.filter((each) => each.id !== id)); });
+  };
   useEffect(() => {
     let wanted = true;
     const read = () => void session.recordings().then((found) => { if (wanted) setList(found); }, () => {});
@@ -119,6 +124,19 @@ function Recorded({ session, running }: { session: Session; running: string }) {
                 <span class="muted tnum">{length(file.duration_ms)} · {size(file.bytes)}</span>
               </a>
             ))}
+            {session.may("recording.delete") && (
+              <div class="actions start recording-acts">
+                {unwanted === each.id ? (
+                  <>
+                    <span>{t("Delete this recording for good?")}</span>
+                    <button type="button" class="button small" onClick={() => setUnwanted("")} autofocus>{t("Keep it")}</button>
+                    <button type="button" class="button small warning" onClick={() => remove(each.id)} data-test="recording-delete-yes">{t("Delete")}</button>
+                  </>
+                ) : (
+                  <button type="button" class="link" onClick={() => setUnwanted(each.id)} data-test="recording-delete">{t("Delete this recording")}</button>
+                )}
+              </div>
+            )}
           </li>
         ))}
       </ul>

@@ -157,6 +157,17 @@ export class Session {
     return (await ask<{ recordings: StoredRecording[] }>(`/api/v1/rooms/${this.room}/recordings`, this.token)).recordings;
   }
 
+  /** Delete a recording for good; false, and said why, when that failed. */
+  async deleteRecording(id: string): Promise<boolean> {
+    try {
+      await ask(`/api/v1/rooms/${this.room}/recordings/${id}`, this.token, undefined, "DELETE");
+      return true;
+    } catch (error) {
+      this.tell(error as CallError);
+      return false;
+    }
+  }
+
   async loadEarlier(): Promise<void> {
     const before = this.messages.value[0]?.number;
     if (before === undefined || before <= 1) {

@@ -108,11 +108,11 @@ export function Tile({ session, shown, source = "camera", large }: Props) {
       <NoPicture person={person} large={large === true} />
       {picture
         && <Picture key={picture.id} track={picture} mirrored={mine && source === "camera"} whole={source === "screen"} label={source === "screen" ? t("Screen of {name}", { name: person.name }) : t("Picture of {name}", { name: person.name })} />}
-      {held && <p class="tile-paused" data-test="paused"><Icon name="pulse" />{t("Picture paused: weak network")}</p>}
       <div class="tile-marks">
         {staged && <span class="tally live" data-test="tally-live">{t("LIVE")}</span>}
         {person.synthetic && <span class="tag demo" title={t("A synthetic participant of the demonstration")}>{t("Demo")}</span>}
         {person.hand_ms !== null && <span class="mark amber" title={t("Hand raised")}><Icon name="hand" /><span class="sr-only">{t("Hand raised")}</span></span>}
+        {held && <span class="mark amber" title={t("Picture paused: weak network")} data-test="paused"><Icon name="pulse" /><span class="paused-words">{t("Picture paused: weak network")}</span></span>}
         {foreign && <span class="mark amber" data-test="undecodable">{t("This browser cannot show {codec} video", { codec: track!.codec })}</span>}
       </div>
       <div class="tile-name">
