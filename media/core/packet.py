@@ -140,7 +140,7 @@ def parse(data: bytes | bytearray) -> Packet | Malformed:
         offset = 16 + words * 4
         if profile == 0xBEDE and words <= MAX_EXTENSION_WORDS and offset <= size:
             packet.data = data
-            packet.padding = 0
+            packet.padding = packet.red = 0
             packet.pt = second & 0x7F
             packet.marker = second > 0x7F
             packet.profile = ONE_BYTE

@@ -54,6 +54,24 @@ def test_malformed_packets_are_named_not_raised(data: bytes, reason: Malformed) 
     assert parse(data) is reason
 
 
+def test_usual_packets_have_all_that_others_have() -> None:
+    """They are parsed by a short way."""
+    block = b"\xbe\xde\x00\x01\x10\x05\x00\x00"
+    header = struct.pack("!BHII", 0xE0, 5, 6, 7)
+    usual = parse(b"\x90" + header + block + b"payload")
+    padded = parse(b"\xb0" + header + block + b"payload" + b"\x01")
+    assert isinstance(usual, Packet)
+    assert isinstance(padded, Packet)
+    read = [
+        {name: getattr(packet, name) for name in Packet.__slots__ if hasattr(packet, name)}
+        for packet in (usual, padded)
+    ]
+    for each in read:
+        del each["data"]
+    assert read[0] == read[1]
+    assert read[0]["payload"] == 20
+
+
 def test_packet_of_padding_alone_is_a_packet_without_payload() -> None:
     packet = parsed(rtp(payload=b"", padding=255))
     assert packet.payload == packet.end == 12
