@@ -38,6 +38,10 @@ class Arrivals:
     def received(self, seq16: int, now: float) -> None:
         """Note the arrival of a transport-wide number."""
         highest = self._highest
+        if (seq16 - highest) & 0xFFFF == 1 and highest >= 0 and len(self._arrivals) <= MAX_JUMP:
+            self._highest = seq = highest + 1
+            self._arrivals[seq] = round(now * TICKS)
+            return
         if highest < 0:
             seq = extend_seq(seq16, None)
             self._base = seq
