@@ -40,7 +40,7 @@ class Burst:
         """Args:
         on_first: called when the burst was empty and gets its first datagram.
         """
-        self.volley = Volley(sock, counters)
+        self.volley = Volley(sock, counters, self.flush)
         self._sock = sock
         self._fd = sock.fileno()
         self._counters = counters

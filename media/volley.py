@@ -13,6 +13,7 @@ import socket
 import struct
 from array import array
 from collections import Counter
+from collections.abc import Callable
 
 from media import libc
 from media.core.run import Layout, Message, Run
@@ -93,10 +94,16 @@ class Volley:
         writer: who writes the runs; may be replaced at any time.
     """
 
-    def __init__(self, sock: socket.socket, counters: Counter[str]) -> None:
+    def __init__(
+        self, sock: socket.socket, counters: Counter[str], before: Callable[[], None]
+    ) -> None:
+        """Args:
+        before: sends what was written for these receivers earlier and still waits.
+        """
         self._sock = sock
         self._fd = sock.fileno()
         self._counters = counters
+        self._before = before
         self._closed = self._uncut = False
         self._cuts = libc.coalesces(sock)
         self.way = "gso" if self._cuts else "sendmmsg" if libc.lib is not None else "sendto"
@@ -119,6 +126,7 @@ class Volley:
         """
         if self._closed:
             return True
+        self._before()
         self._uncut = False
         layout = run.layout(row.tag_bytes, coalesce=row.coalesce)
         seats = row.seats

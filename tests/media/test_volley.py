@@ -155,6 +155,17 @@ async def test_each_receiver_gets_every_packet_under_its_own_numbers(
     assert port.counters["sent_bytes"] == 4 * sum(size + overhead for size in SIZES)
 
 
+async def test_what_was_written_earlier_leaves_before_the_run(receiver: MakeReceiver) -> None:
+    """A newcomer's first packets wait in the burst when the next run follows in the same drain."""
+    one = receiver()
+    (early,) = run_of(SIZES[:1]).wires
+    path, srtp = one.seat.path, one.seat.srtp
+    path.burst.commit(path, srtp.protect_at(path.burst.reserve(), early.data))
+    row = row_of([one])
+    row.volley.send(run_of(SIZES[1:], first=1), row)
+    assert [packet.seq16 for packet in one.received()] == list(range(len(SIZES)))
+
+
 async def test_transport_wide_numbers_are_each_receivers_own(receiver: MakeReceiver) -> None:
     receivers = [receiver(), receiver()]
     receivers[0].seat.transport_seq, receivers[1].seat.transport_seq = 0xFFFE, 7
