@@ -21,11 +21,12 @@ from media.core.packet import Packet
 from media.core.rtcp import Report, SenderReport
 from media.core.source import Source
 from media.fan import Sitting
+from media.layer import KEYFRAME_INTERVAL_S, Layer
 from media.rpc import Kind, TrackInfo
 from media.sdp import OutgoingLine, OutgoingTrack
 from media.srtp import SrtpSession
 from media.statistics import DownStats, Reason
-from media.track import KEYFRAME_INTERVAL_S, Layer, PublishedTrack
+from media.track import PublishedTrack
 
 KEYFRAMES_AT_ONCE = 10.0
 KEYFRAMES_PER_S = 0.4

@@ -15,9 +15,10 @@ from media.core.extensions import ExtensionIds, Wire
 from media.core.packet import Packet
 from media.core.rtcp import SenderReport
 from media.core.source import Source
+from media.layer import ALIVE_S, Layer
 from media.recorder import wire
 from media.switchboard import Switchboard
-from media.track import ALIVE_S, Layer, PublishedTrack
+from media.track import PublishedTrack
 
 MAX_BUFFER_BYTES = 8 << 20
 """Some ten seconds of a well-filled room; a disk that stalls for longer costs packets."""

@@ -25,13 +25,14 @@ from media.core.twcc import Arrivals
 from media.core.xr import XR, RoundTrip
 from media.dtls import Certificate
 from media.framing import RpcError
+from media.layer import Layer
 from media.rpc import IceCredentials, Kind, PeerState, PublisherAnswer, PublisherOffer, TrackInfo
 from media.rpc import Layer as LayerInfo
 from media.sdp import IncomingTrack, SdpError, SessionDescription, answer_publisher
 from media.sdp import parse as parse_sdp
 from media.statistics import PublisherStats
 from media.switchboard import Switchboard
-from media.track import Layer, PublishedTrack
+from media.track import PublishedTrack
 from media.transport import Transport
 from media.udp import MediaPort
 

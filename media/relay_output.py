@@ -24,7 +24,8 @@ from media.core.packet import Packet
 from media.core.rtcp import SenderReport, build_sr
 from media.core.seqmap import extend_seq
 from media.core.source import MAX_DROPOUT, Source
-from media.track import Layer, PublishedTrack
+from media.layer import Layer
+from media.track import PublishedTrack
 
 IDS = ExtensionIds(
     {

@@ -16,7 +16,8 @@ from media.voices import Crowd, Voices
 
 if TYPE_CHECKING:
     from media.downlink import Downlink
-    from media.track import Layer, PublishedTrack
+    from media.layer import Layer
+    from media.track import PublishedTrack
 
 
 class Watcher(Protocol):

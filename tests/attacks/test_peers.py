@@ -13,7 +13,7 @@ import pytest_asyncio
 from media.core import rtcp
 from media.core.extensions import TRANSPORT_CC
 from media.downtrack import KEYFRAMES_AT_ONCE, KEYFRAMES_PER_S
-from media.track import KEYFRAME_INTERVAL_S
+from media.layer import KEYFRAME_INTERVAL_S
 from tests.attacks.conftest import MakeRogue
 from tests.attacks.venue import Stranger, Venue, numbers
 from tests.media.core.rtp import rtp, vp8

@@ -12,10 +12,11 @@ from media.burst import Path
 from media.core.extensions import TRANSPORT_CC
 from media.core.packet import Packet, parse
 from media.downtrack import DownTrack, outgoing
+from media.layer import Layer
 from media.rpc import TrackInfo
 from media.sdp import Codec, OutgoingLine
 from media.srtp import SrtpSession
-from media.track import Layer, PublishedTrack
+from media.track import PublishedTrack
 from media.udp import MediaPort
 from tests.media.test_track import DELTA, KEY, SSRC, packet, published
 from tests.media.test_volley import Receiver

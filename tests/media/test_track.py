@@ -10,16 +10,11 @@ from media.core.extensions import AUDIO_LEVEL, MID, ExtensionIds, Wire
 from media.core.packet import Packet, parse
 from media.core.rtcp import Fir, Nack, Pli, RtcpPacket, SenderReport, parse_rtcp
 from media.core.source import Source
+from media.layer import HOLD_S, IMPATIENT_FRAMES, KEYFRAME_INTERVAL_S, Layer
 from media.publisher import info_of
 from media.rpc import Kind
 from media.switchboard import Alarm, Switchboard
-from media.track import (
-    HOLD_S,
-    IMPATIENT_FRAMES,
-    KEYFRAME_INTERVAL_S,
-    Layer,
-    PublishedTrack,
-)
+from media.track import PublishedTrack
 
 SSRC = 0x1234
 DELTA = b"\x10\x01\x00\x00"  # VP8: first packet of a frame that needs others
