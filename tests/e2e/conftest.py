@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ class Venue:
     """Running nodes that share everything: gz, and in most venues sf."""
 
     nodes: tuple[Node, ...]
+    opened: Counter[str] = field(default_factory=Counter)
 
     @property
     def gz(self) -> Node:
@@ -51,7 +53,14 @@ class Venue:
         return self.nodes[1]
 
     def open_room(self, room: str, kind: str = "interview", **names: str) -> str:
-        """Make a room through the HTTP API, as an operator does."""
+        """Make a room through the HTTP API, as an operator does.
+
+        Returns:
+            Its id: the one asked for, with a number if a test is tried again.
+        """
+        self.opened[room] += 1
+        if self.opened[room] > 1:
+            room = f"{room}-again-{self.opened[room]}"
         operator = ticket(identity="operator", role="moderator", any_room=True, create=True)
         request = urllib.request.Request(
             f"{self.gz.url}/api/v1/rooms",
