@@ -89,7 +89,9 @@ def plan_nodes(count: int, environ: Mapping[str, str], redis_url: str) -> list[N
             "YUNHAI_PORT": str(settings.port + i),
             "YUNHAI_PUBLIC_URL": url,
             "YUNHAI_ORIGINS": ",".join(urls),
-            "YUNHAI_MEDIA_PORT": str(settings.media_port + i * settings.media_workers),
+            "YUNHAI_MEDIA_PORT": str(
+                settings.media_port and settings.media_port + i * settings.media_workers
+            ),
             "YUNHAI_REDIS_URL": redis_url,
             "YUNHAI_DATABASE_URL": settings.database_url,
             "YUNHAI_SECRET": settings.secret,

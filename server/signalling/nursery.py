@@ -170,10 +170,14 @@ class Nursery:
                     self._workers.pop(report.pid).end(report.code)
                     continue
                 birth = self._births.popleft()
+                if birth.worker.done():  # nobody waits for it any more
+                    self._workers[report.pid] = WorkerProcess(report.pid, birth.output, self._kill)
+                    self._kill(report.pid, signal.SIGKILL)
+                    birth.output.transport.close()
+                    continue
                 worker = WorkerProcess(report.pid, birth.output, self._kill)
                 self._workers[report.pid] = worker
-                if not birth.worker.done():
-                    birth.worker.set_result(worker)
+                birth.worker.set_result(worker)
         finally:
             self._gone()
             writer.close()

@@ -150,7 +150,9 @@ class Workers:
         """Have a spare one begin when all that run have something to do."""
         rest = [process for process in self.processes if not process.begun]
         busy = all(
-            self._placement.loads[process.index] for process in self.processes if process.begun
+            self._placement.loads[process.index]
+            for process in self.processes
+            if process.begun and not self.links[process.index].lost
         )
         if rest and busy:
             log.info("another media worker begins", worker=rest[0].index)
@@ -159,7 +161,9 @@ class Workers:
     def _require_ports(self) -> None:
         """Say now, not when it is needed, that the port of a worker yet to begin is taken."""
         host, first = self._settings.media_host, self._settings.media_port
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        # ``::`` is both families, each on a socket of its own; where there is no IPv6, one.
+        probed = "0.0.0.0" if host == "::" else host  # noqa: S104
+        family = socket.AF_INET6 if ":" in probed else socket.AF_INET
         kinds = {socket.SOCK_DGRAM: "UDP"}
         if self._settings.media_tcp:
             kinds[socket.SOCK_STREAM] = "TCP"
@@ -169,7 +173,7 @@ class Workers:
                     if kind is socket.SOCK_STREAM:
                         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     try:
-                        probe.bind((host, port))
+                        probe.bind((probed, port))
                     except OSError as error:
                         raise MediaPortTakenError(
                             f"cannot bind {name} port {port} on {host}: {error.strerror}: free it, "

@@ -18,6 +18,7 @@ export class Observer {
   #watchers = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running = false;
+  #looking = false;
 
   constructor(
     private readonly connection: Connection,
@@ -46,10 +47,11 @@ export class Observer {
 
   #schedule(ms: number): void {
     clearTimeout(this.#timer);
-    if (this.#running) this.#timer = setTimeout(() => void this.#look(), ms);
+    if (this.#running && !this.#looking) this.#timer = setTimeout(() => void this.#look(), ms);
   }
 
   async #look(): Promise<void> {
+    this.#looking = true;
     try {
       const now = await this.#snapshot();
       const before = this.latest;
@@ -61,15 +63,17 @@ export class Observer {
     } catch {
       // A connection that closed while it was read: the next look sees the new one.
     } finally {
+      this.#looking = false;
       this.#schedule(this.#watchers > 0 ? OFTEN_MS : SELDOM_MS);
     }
   }
 
   async #snapshot(): Promise<Snapshot> {
     const { publisher, subscriber } = this.media;
+    const at_ms = Date.now();
     const asked = this.#watchers > 0 && this.connection.link.value === "connected" ? this.#askServer() : null;
     const [sent, received, server] = await Promise.all([read(publisher.pc), read(subscriber.pc), asked]);
-    return { at_ms: Date.now(), sent, received, server };
+    return { at_ms, sent, received, server };
   }
 
   async #askServer(): Promise<ConnectionStats | null> {

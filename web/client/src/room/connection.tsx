@@ -132,7 +132,7 @@ function served({ reason, server_bps, layer, fitting }: Received): string {
   }
   if (server_bps === null) return "–";
   const reduced = layer !== null && fitting !== null && layer !== fitting;
-  return reduced ? t("{rate}, reduced ({layer} instead of {fitting})", { rate: rate(server_bps), layer, fitting }) : rate(server_bps);
+  return reduced ? t("{rate}, reduced", { rate: rate(server_bps) }) : rate(server_bps);
 }
 
 /** The last two minutes, drawn. */

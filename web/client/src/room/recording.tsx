@@ -87,12 +87,29 @@ export function RecordingDialog({ session }: { session: Session }) {
   );
 }
 
+/** For `ref`: what has just come takes the focus of what it replaces. */
+const focused = (element: HTMLElement | null): void => element?.focus();
+
 function Recorded({ session, running }: { session: Session; running: string }) {
   const [list, setList] = useState<StoredRecording[] | null>(null);
   const [unwanted, setUnwanted] = useState("");
+  const [spared, setSpared] = useState("");
+  const [deleted, setDeleted] = useState(false);
+  const keep = (id: string) => {
+    setUnwanted("");
+    setSpared(id);
+  };
   const remove = (id: string) => {
     setUnwanted("");
-    void session.deleteRecording(id).then((done) => { if (done) setList((now) => now && now.filter((each) => each.id !== id)); });
+    void session.deleteRecording(id).then((done) => {
+      if (!done) return;
+      setDeleted(true);
+      setList((now) => now && now.filter((each) => each.id !== id));
+    });
+  };
+  const doubt = (id: string) => {
+    setUnwanted(id);
+    setDeleted(false);
   };
   useEffect(() => {
     let wanted = true;
@@ -109,6 +126,7 @@ function Recorded({ session, running }: { session: Session; running: string }) {
   return (
     <>
       <h3 class="dialog-sub">{t("Recordings of this room")}</h3>
+      {deleted && <p class="muted" role="status" tabIndex={-1} ref={focused}>{t("The recording is deleted.")}</p>}
       {list && done.length === 0 && <p class="muted">{t("Nothing has been recorded yet.")}</p>}
       <ul class="recordings" data-test="recordings">
         {done.map((each) => (
@@ -129,11 +147,11 @@ function Recorded({ session, running }: { session: Session; running: string }) {
                 {unwanted === each.id ? (
                   <>
                     <span>{t("Delete this recording for good?")}</span>
-                    <button type="button" class="button small" onClick={() => setUnwanted("")} autofocus>{t("Keep it")}</button>
+                    <button type="button" class="button small" onClick={() => keep(each.id)} ref={focused}>{t("Keep it")}</button>
                     <button type="button" class="button small warning" onClick={() => remove(each.id)} data-test="recording-delete-yes">{t("Delete")}</button>
                   </>
                 ) : (
-                  <button type="button" class="link" onClick={() => setUnwanted(each.id)} data-test="recording-delete">{t("Delete this recording")}</button>
+                  <button type="button" class="link" onClick={() => doubt(each.id)} ref={spared === each.id ? focused : undefined} data-test="recording-delete">{t("Delete this recording")}</button>
                 )}
               </div>
             )}
