@@ -269,7 +269,7 @@ class DownTrack:
         if track is None or layer is None or layer.source is None or track.held:
             return 0
         sent = 0
-        seq = layer.source.highest or 0
+        seq = layer.newest
         for back in range(64):
             packet = layer.history.get(seq - back)
             if packet is None or sent >= count_bytes:

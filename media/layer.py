@@ -15,7 +15,7 @@ from media.core.layers import LayerState
 from media.core.nack import Losses
 from media.core.packet import Malformed, Packet, unwrap_rtx
 from media.core.parts import Parts
-from media.core.red import Block, missing_before, open_red
+from media.core.red import MAX_BLOCKS, Block, missing_before, newest_only, open_red
 from media.core.rtcp import Report, SenderReport, build_fir, build_nack, build_pli
 from media.core.run import even_out
 from media.core.source import MAX_DROPOUT, Receipt, Source
@@ -65,9 +65,10 @@ class Layer:
         self._deferred = False
         self._alarm: Alarm | None = None
         self._impatient = 0
-        self._newest = -1
+        self.newest = -1
         self._red = False
         self._redundant_bytes = 0
+        self._unsaid = 0  # packets from now on whose earlier blocks are nobody's business
         self.heard_at = float("-inf")
         self.keyframes_asked = 0
         self.nacked = 0
@@ -83,16 +84,25 @@ class Layer:
         self._forward()
         for group in self.groups:
             group.unseat_all()
-        self._newest = -1
         self._redundant_bytes = 0
         track = self.track
         self.source = Source(ssrc, track.clock_rate, track.id, self.rid)
         self._dependencies = Dependencies()
+        self.parts.clear()
+        self.forget()
+        for output in tuple(track.outputs):
+            output.source_changed(self)
+
+    def forget(self) -> None:
+        """Nothing that came until now is sent or asked for any more."""
         self.history.clear()
         if self.losses is not None:
             self.losses.clear()
-        for output in tuple(track.outputs):
-            output.source_changed(self)
+        self.newest = -1
+
+    def let_go(self) -> None:
+        """The track is not held any more; what was said meanwhile stays unsaid."""
+        self._unsaid = MAX_BLOCKS
 
     def unbind(self) -> None:
         """Nothing is known any more of who sends the layer."""
@@ -145,11 +155,17 @@ class Layer:
                 self._begun(packet)
         if track.voices is not None:
             track.voices.heard(track, packet, now)
+        if blocks and self._unsaid:
+            self._unsaid -= 1
+            newest_only(packet)
+            blocks = []
         if blocks:
             self._redundant_bytes += packet.payload - packet.red
-            for made in missing_before(packet, blocks, self._newest, self.history):
+            for made in missing_before(packet, blocks, self.newest, self.history):
                 track.codec.inspect(made)
                 track.board.counters["red_recovered"] += 1
+                if losses is not None:
+                    losses.received(made.seq, now)
                 self._pending.append(made)
         self._pending.append(packet)
         if not self._deferred:
@@ -204,7 +220,7 @@ class Layer:
             if len(packets) > MAX_RUN:
                 self._pending, packets = packets[MAX_RUN:], packets[:MAX_RUN]
             even_out(packets)
-        newest = self._newest
+        newest = self.newest
         plain = newest >= 0
         for packet in packets:
             if (
@@ -215,7 +231,7 @@ class Layer:
                 plain = False
                 self._red = packet.red > 0
             newest = max(newest, packet.seq)
-        self._newest = newest
+        self.newest = newest
         if now is None:
             now = packets[-1].arrival
         for group in tuple(self.groups):
@@ -234,7 +250,7 @@ class Layer:
             try:
                 for packet, wire in zip(packets, wires, strict=True):
                     output.forward(packet, wire, now)
-                sitting = output.settle(source, self._newest)
+                sitting = output.settle(source, self.newest)
             except Exception as error:
                 _log.exception("a packet of %s could not be forwarded", self.track.id)
                 self.remove(output)
@@ -350,6 +366,7 @@ class Layer:
             # What most receivers are sent of it.
             bps -= bps * self._redundant_bytes // self.source.bytes
         self.state.bps = bps
+        self._dependencies.renew()
         if self.track.kind == "video" and self.parts.measure():
             self.track.reckon()
 

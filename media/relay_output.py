@@ -123,6 +123,8 @@ class RelayOutput:
         if layer is None:
             return
         out = self._streams[layer].place(packet)
+        if out is None:
+            return
         self._link.send_rtp(_view[: out.write(_scratch, 0, wire)])
 
     def settle(self, source: Source, newest: int) -> None:
@@ -138,9 +140,11 @@ class RelayOutput:
             size = len(packet.data)
             bps = layer.state.bps or 100_000
             if self._repairs.allow(seq16 | layer.relay_ssrc << 16, size, now, self._link.rtt, bps):
-                wire = self.track.translation(IDS, redundant=True).apply(packet, now)
+                # A retransmission has one payload type: what was redundant is sent without.
+                wire = self.track.translation(IDS).apply(packet, now)
                 out = stream.place(packet)
-                self._link.send_rtp(_view[: out.write_rtx(_scratch, 0, wire)])
+                if out is not None:
+                    self._link.send_rtp(_view[: out.write_rtx(_scratch, 0, wire)])
 
     def broken(self, error: Exception) -> None:
         self._link.fail()
@@ -198,8 +202,12 @@ class RelayStream:
         """Whatever comes next follows what was sent last."""
         self._shift = None
 
-    def place(self, packet: Packet) -> Outgoing:
-        """Set the packet's outgoing numbers."""
+    def place(self, packet: Packet) -> Outgoing | None:
+        """Set the packet's outgoing numbers.
+
+        None for one from before what crosses now began: its number may have been another's,
+        and no number is used twice under one key (RFC 7714 §8.1).
+        """
         shift = self._shift
         if shift is None or packet.seq + shift - self._highest > MAX_DROPOUT:
             # Began, came back, or the origin jumped. Starting low leaves the other side's
@@ -207,6 +215,8 @@ class RelayStream:
             self._first = self._highest + 1
             shift = self._shift = self._first - packet.seq
         out = self.out
+        if packet.seq + shift < self._first:
+            return None
         out.pt = RED_PT if packet.red else PT
         out.seq = packet.seq + shift
         if out.seq > self._highest:

@@ -5,8 +5,8 @@ Request ``{"id": int, "method": str, "params": map}``; reply ``{"id", "result"}`
 or ``{"id", "error": {"code", "message"}}``; notice from the worker
 ``{"notice": str, "params": map}``. A frame is at most 1 MiB.
 
-The types below and those of ``media.statistics`` are both sides' vocabulary; nothing
-else of ``media`` is imported by the server.
+The types below and those of ``media.statistics`` are both sides' vocabulary. Recorders
+have one of their own, ``media.recorder.rpc``.
 """
 
 from __future__ import annotations

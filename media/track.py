@@ -138,9 +138,9 @@ class PublishedTrack:
             return
         self.held = held
         for layer in self.layers:
-            layer.history.clear()
-            if layer.losses is not None:
-                layer.losses.clear()
+            layer.forget()
+            if not held:
+                layer.let_go()
         for output in tuple(self.outputs):
             output.hold_changed()
 

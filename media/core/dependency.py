@@ -8,13 +8,17 @@ receive the stream; later packets name a template, so they are read knowing it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from media.core.packet import Packet, find_extension
 
 MAX_TEMPLATES = 64  # A.8.2: template ids have 6 bits
 MANDATORY_BYTES = 3
+MAX_SPATIAL, MAX_TEMPORAL = 3, 7
+"""AV1 bitstream specification §6.2.3: spatial ids have 2 bits, temporal ids 3."""
+ATTACHED_AT_ONCE = 20
+"""Structures read of one source between two ``renew``: one costs as much as forwarding to several."""
 
 
 class BrokenDescriptorError(ValueError):
@@ -223,6 +227,8 @@ def _places(bits: _Bits) -> list[tuple[int, int]]:
             temporal += 1
         elif step == 2:
             spatial, temporal = spatial + 1, 0
+        if spatial > MAX_SPATIAL or temporal > MAX_TEMPORAL:
+            raise BrokenDescriptorError("more layers than there are ids")
 
 
 def _target(places: Sequence[tuple[int, int]], own: Sequence[int]) -> tuple[int, int]:
@@ -255,6 +261,7 @@ class Dependencies:
     structure: Structure | None = None
     active: int = 0
     broken: int = field(default=0)
+    _left: int = ATTACHED_AT_ONCE
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -270,12 +277,20 @@ class Dependencies:
         if found is None or found[1] < MANDATORY_BYTES:
             return
         at, length = found
+        data = bytes(packet.data[at : at + length])
+        if length > MANDATORY_BYTES and data[MANDATORY_BYTES] & 0x80:
+            self._left -= 1
+            if self._left < 0:
+                self.broken += 1
+                return
         try:
-            descriptor = parse(bytes(packet.data[at : at + length]), self.structure)
+            descriptor = parse(data, self.structure)
         except BrokenDescriptorError:
             self.broken += 1
             return
         if descriptor.attached:
+            if descriptor.structure == self.structure:  # one is kept, not one for each packet
+                descriptor = replace(descriptor, structure=self.structure)
             self.structure = descriptor.structure
         if descriptor.active is not None:
             self.active = descriptor.active
@@ -287,3 +302,7 @@ class Dependencies:
         packet.keyframe = descriptor.start and descriptor.attached and not descriptor.references
         packet.sync = packet.keyframe
         packet.active = self.active
+
+    def renew(self) -> None:
+        """Some time has passed: structures are read again."""
+        self._left = ATTACHED_AT_ONCE

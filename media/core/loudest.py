@@ -49,7 +49,7 @@ class Loudest:
 
     def __init__(self, count: int, first: list[str]) -> None:
         self._count = count
-        self._inside = {track: _Voice(0.0, 0.0) for track in first[:count]}
+        self._inside = {track: _Voice(0.0, 0.0) for track in reversed(first[:count])}
 
     def __contains__(self, track: str) -> bool:
         return track in self._inside

@@ -60,6 +60,14 @@ def open_red(packet: Packet) -> list[Block] | Malformed:
     return blocks
 
 
+def newest_only(packet: Packet) -> None:
+    """Take the earlier blocks out of a packet that was opened."""
+    data = bytearray(packet.data)
+    del data[packet.red : packet.payload]
+    packet.end -= packet.payload - packet.red
+    packet.data, packet.payload, packet.red = data, packet.red, 0
+
+
 def missing_before(
     packet: Packet, blocks: list[Block], newest: int, history: History
 ) -> list[Packet]:

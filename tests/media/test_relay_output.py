@@ -7,8 +7,9 @@ import random
 from media.core.packet import Packet, parse
 from media.core.rtcp import RtcpPacket, SenderReport, parse_rtcp
 from media.relay_output import RelayOutput, RelayStream
+from media.rpc import Kind
 from media.track import PublishedTrack
-from tests.media.test_track import KEY, SSRC, packet, published
+from tests.media.test_track import KEY, SSRC, packet, published, redundant
 
 SEED = 20261121
 
@@ -42,8 +43,8 @@ class Link:
         return [p.seq16 for p in self.packets if p.pt == 96]
 
 
-def crossing() -> tuple[PublishedTrack, RelayOutput, Link]:
-    track, _ = published()
+def crossing(kind: Kind = "video") -> tuple[PublishedTrack, RelayOutput, Link]:
+    track, _ = published(kind=kind)
     track.layers[0].bind(SSRC)
     link = Link()
     output = RelayOutput(link, track)
@@ -128,6 +129,32 @@ def test_old_numbers_of_another_source_are_not_answered() -> None:
     assert not [p for p in link.packets if p.pt == 97]
     output.resend(layer, [11], 0.5)
     assert len([p for p in link.packets if p.pt == 97]) == 1
+
+
+def test_what_is_late_for_a_new_beginning_gets_no_number_of_what_went_before() -> None:
+    """One number for two packets under one key would be a nonce used twice (RFC 7714 §8.1)."""
+    track, output, link = crossing()
+    layer = track.layers[0]
+    for seq in (70, 71, 72):
+        layer.receive(packet(seq), 0.0)
+    output.want([], 1.0)
+    output.want([""], 1.0)
+    for seq in (80, 79, 81):
+        layer.receive(packet(seq), 2.0)
+    assert link.seqs() == [1, 2, 3, 4, 5]
+
+
+def test_redundant_audio_crosses_whole_and_is_sent_again_without_its_earlier_blocks() -> None:
+    track, output, link = crossing("audio")
+    layer = track.layers[0]
+    for seq in range(200, 203):
+        layer.receive(redundant(seq), 0.0)
+    whole = [bytes(p.data[p.payload : p.end]) for p in link.packets]
+    assert [data.endswith(b"new%d" % seq) for data, seq in zip(whole, range(200, 203), strict=True)]
+    assert all(b"old" in data for data in whole)
+    output.resend(layer, [2], 0.5)
+    (again,) = [p for p in link.packets if p.pt == 97]
+    assert bytes(again.data[again.payload : again.end]) == b"\x00\x02new201"
 
 
 def test_the_origins_clock_crosses_under_the_relay_ssrc() -> None:

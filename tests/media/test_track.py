@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from media.core.extensions import AUDIO_LEVEL, MID, ExtensionIds, Wire
+from media.core.nack import Losses
 from media.core.packet import Packet, parse
 from media.core.rtcp import Fir, Nack, Pli, RtcpPacket, SenderReport, parse_rtcp
 from media.core.source import Source
@@ -93,6 +94,8 @@ def published(
         repairs=not audio,
         keyframe_by_fir=by_fir,
     )  # fmt: skip
+    if audio:
+        track.renumber(track.source_ids, 96, red=RED)
     board.add(track)
     return track, origin
 
@@ -102,6 +105,20 @@ def packet(seq: int, payload: bytes = DELTA, *, extension: bytes = b"") -> Packe
     first = 0x90 if block else 0x80
     parsed = parse(
         struct.pack("!BBHII", first, 96, seq & 0xFFFF, seq * 3000, SSRC) + block + payload
+    )
+    assert isinstance(parsed, Packet)
+    return parsed
+
+
+RED = 63
+
+
+def redundant(seq: int) -> Packet:
+    """Of sound: with the block of the packet before (RFC 2198)."""
+    old, new = b"old%d" % (seq - 1), b"new%d" % seq
+    head = struct.pack("!I", 1 << 31 | 111 << 24 | 960 << 10 | len(old)) + bytes([111])
+    parsed = parse(
+        struct.pack("!BBHII", 0x80, RED, seq & 0xFFFF, seq * 960, SSRC) + head + old + new
     )
     assert isinstance(parsed, Packet)
     return parsed
@@ -410,3 +427,36 @@ def test_sound_and_what_was_sent_again_are_never_waited_with() -> None:
         clock.end_drain()
         assert len(receiver.seqs) == 3
         assert clock.alarms == []
+
+
+def test_nothing_said_under_a_hold_is_repaired_or_carried_along_after_it() -> None:
+    track, _ = published(kind="audio")
+    (layer,) = track.layers
+    layer.bind(SSRC)
+    listener = Receiver()
+    listener.redundant = True
+    layer.add(listener)
+    layer.receive(redundant(100), 0.0)
+    track.hold(True)
+    layer.receive(redundant(101), 0.1)
+    layer.receive(redundant(102), 0.2)
+    track.hold(False)
+    for seq in range(103, 112):
+        layer.receive(redundant(seq), 0.3)
+    assert listener.seqs == [100, *range(103, 112)]
+    said = b"".join(bytes(wire.data) for wire in listener.wires)
+    assert b"old99" in said
+    assert not any(b"old%d" % seq in said for seq in range(100, 110))
+    assert b"old110" in said  # and then as ever
+
+
+def test_what_redundancy_repaired_is_not_asked_for_any_more() -> None:
+    track, _ = published(kind="audio")
+    (layer,) = track.layers
+    layer.bind(SSRC)
+    layer.losses = Losses()
+    layer.receive(redundant(100), 0.0)
+    layer.receive(redundant(102), 0.0)
+    assert len(layer.losses) == 0
+    layer.receive(redundant(105), 0.0)
+    assert layer.losses.due(1.0, 0.1) == [layer.source.highest - 2] if layer.source else False

@@ -7,9 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.core.codecs import codec
-from media.core.dependency import BrokenDescriptorError, Dependencies, Structure, parse
+from media.core.dependency import (
+    ATTACHED_AT_ONCE,
+    BrokenDescriptorError,
+    Dependencies,
+    Structure,
+    parse,
+)
 from media.core.packet import Packet
-from tests.media.core.descriptors import L2T2, L2T2_KEY, L3_KEY, descriptor
+from tests.media.core.descriptors import L2T2, L2T2_KEY, L3_KEY, Kind, descriptor
 from tests.media.core.rtp import TWO, parsed, rtp
 
 SIZES = ((320, 180), (640, 360))
@@ -124,3 +130,24 @@ def test_structure_sent_again_does_not_make_a_keyframe() -> None:
     again = received(descriptor(1, 4, structure=L2T2_KEY), Dependencies())
     assert again.dependency is not None
     assert not again.keyframe
+
+
+def test_more_layers_than_there_are_ids_are_refused() -> None:
+    many = tuple(Kind(0, n, "S", ()) for n in range(9))
+    with pytest.raises(BrokenDescriptorError, match="more layers"):
+        parse(descriptor(0, 0, structure=many), None)
+    parse(descriptor(0, 0, structure=many[:8]), None)
+
+
+def test_structures_with_every_packet_are_read_now_and_then_and_kept_once() -> None:
+    """A hostile sender: reading one costs as much as forwarding to several people."""
+    known = Dependencies()
+    packets = [
+        received(descriptor(0, n, structure=L2T2_KEY), known) for n in range(ATTACHED_AT_ONCE + 5)
+    ]
+    read = [packet.dependency for packet in packets if packet.dependency is not None]
+    assert len(read) == ATTACHED_AT_ONCE
+    assert len({id(descriptor.structure) for descriptor in read}) == 1
+    assert known.broken == 5
+    known.renew()
+    assert received(descriptor(0, 99, structure=L2T2_KEY), known).dependency is not None

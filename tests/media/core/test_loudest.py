@@ -84,4 +84,4 @@ def test_who_is_gone_leaves_a_free_place() -> None:
 def test_the_first_are_in_until_somebody_is_heard() -> None:
     loudest = Loudest(2, ["a", "b", "c"])
     assert ["a" in loudest, "b" in loudest, "c" in loudest] == [True, True, False]
-    assert loudest.heard("c", SPEECH, 5.0) == Change("c", "a")
+    assert loudest.heard("c", SPEECH, 5.0) == Change("c", "b")

@@ -44,6 +44,7 @@ class Encoder:
                 rtp(extensions={4: data}, profile=TWO, marker=kind.spatial == 1, payload=b"\x10obu")
             )
             codec("AV1").inspect(packet)
+            self.known.renew()
             self.known.inspect(packet, 4)
             made.append(packet)
             self.number += 1
