@@ -22,20 +22,19 @@ if not Path("/proc/self/cmdline").exists():
 
 
 def media_worker(node: Node) -> int:
-    """Find the process that the node's server has for media."""
-    family = {node.process.pid}
-    processes = sorted(int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit())
-    for pid in processes:
+    """Find the process that the node's server has for media: the nursery's child."""
+    nurseries, family = set[int](), {node.process.pid}
+    for pid in sorted(int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()):
         try:
             parent = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
             command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except (OSError, IndexError):
             continue
+        if parent in nurseries:
+            return pid
         if parent in family:
-            if b"media" in command:
-                return pid
-            family.add(pid)
-    raise AssertionError(f"node {node.name} has no media worker among {family}")
+            (nurseries if b"media.nursery" in command else family).add(pid)
+    raise AssertionError(f"node {node.name} has no media worker")
 
 
 @contextmanager
