@@ -41,6 +41,7 @@ EXPECTED: dict[str, set[Role]] = {
     "recording.start": MODERATOR,
     "recording.stop": MODERATOR,
     "recording.read": MODERATOR,
+    "recording.delete": MODERATOR,
     "recording.consent": ALL,
     "whip.publish": NO_VIEWER,
     "whep.play": ALL,
