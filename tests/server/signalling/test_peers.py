@@ -29,11 +29,14 @@ CAMERA = OfferedTrack(mid="1", source=Source.CAMERA)
 
 
 async def publish(tab: Tab, sender: Sender, *offered: OfferedTrack) -> list[Track]:
-    """Publish what the sender offers (microphone and camera) and start to send."""
+    """Publish what the sender offers (microphone and camera), start to send, and hear of it."""
     command = MediaPublish(sdp=sender.sdp, tracks=list(offered or (MIC, CAMERA)))
     result: dict[str, Any] = await tab.node.signalling.peers.publish(tab.session, command)
     await sender.start(result["sdp"])
-    return result["tracks"]  # type: ignore[no-any-return]
+    tracks: list[Track] = result["tracks"]
+    records = tab.session.mirror.records
+    await until(lambda: all(track.id in records for track in tracks), "the room to hear of them")
+    return tracks
 
 
 def tracks_of(node: Node, identity: str) -> dict[Source, Track]:
