@@ -12,22 +12,21 @@ from aiohttp import web
 
 from rooms.errors import Code, RoomError
 from rooms.ids import NodeId, RoomId, SessionId
-from rooms.permissions import allows
 from server import keys, tickets
-from server.http import peer_sessions
-from server.http.rooms_api import grant_of
+from server.http import bearers, peer_sessions
 from server.realtime.records import SessionRecord
 from server.realtime.sessions import Session
 from server.tickets import Bearer
 
 routes = web.RouteTableDef()
+NOT_YOURS = "Only moderators of this room see how others connect."
 
 
 @routes.get("/api/v1/rooms/{room}/connections")
 async def list_connections(request: web.Request) -> web.Response:
     """Every session of the room: in full at this node, else with a link that works for an hour."""
     room = peer_sessions.room_of(request)
-    bearer = await _moderator(request, room)
+    bearer = await bearers.require(request, room, "connection.read", NOT_YOURS, linked=True)
     me = request.app[keys.REALTIME].nodes.me.id
     found = await request.app[keys.REALTIME].live.sessions(room)
     local = [session for i in found if (session := _local(request, room, i)) is not None]
@@ -46,7 +45,7 @@ async def list_connections(request: web.Request) -> web.Response:
 async def tell_connection(request: web.Request) -> web.Response:
     """One session in full; 307 to the node that has it."""
     room = peer_sessions.room_of(request)
-    bearer = await _moderator(request, room)
+    bearer = await bearers.require(request, room, "connection.read", NOT_YOURS, linked=True)
     session_id = SessionId(request.match_info["session"])
     session = _local(request, room, session_id)
     if session is not None:
@@ -58,7 +57,9 @@ async def tell_connection(request: web.Request) -> web.Response:
     url = _elsewhere(request, bearer, room, session_id, record)
     if url is None:
         raise RoomError(
-            Code.UNAVAILABLE, f"The node {record.node} of this session is away.", retry_after_s=5.0
+            Code.UNAVAILABLE,
+            f"The node {record.node} of this session is away. Try again in a moment.",
+            retry_after_s=5.0,
         )
     raise web.HTTPTemporaryRedirect(url)
 
@@ -66,30 +67,6 @@ async def tell_connection(request: web.Request) -> web.Response:
 def _local(request: web.Request, room: RoomId, session_id: SessionId) -> Session | None:
     session = request.app[keys.REALTIME].sessions.get(session_id)
     return session if session is not None and session.room == room else None
-
-
-async def _moderator(request: web.Request, room: RoomId) -> Bearer:
-    """Ask the permission table, with the role they have in the room while they are there.
-
-    Raises:
-        RoomError: BAD_TOKEN, NOT_FOUND, FORBIDDEN, REMOVED.
-    """
-    ticket = request.query.get("ticket")
-    if ticket is None:
-        grant = grant_of(request)
-        if not grant.opens(room):
-            raise RoomError(Code.NOT_FOUND, "There is no such room.")
-        bearer = Bearer(identity=grant.identity, role=grant.role)
-    else:
-        bearer = tickets.check(request.app[keys.SETTINGS], ticket, request.path)
-    live = await request.app[keys.REALTIME].live.view(room)
-    person = live.participants.get(bearer.identity)
-    role = person.role if person is not None else bearer.role
-    if not allows("connection.read", role, live.room.kind):
-        raise RoomError(Code.FORBIDDEN, "Only moderators of this room see how others connect.")
-    if await request.app[keys.STORE].bans.is_banned(room, bearer.identity):
-        raise RoomError(Code.REMOVED, "A moderator removed you from this room.")
-    return bearer
 
 
 def _elsewhere(

@@ -182,5 +182,5 @@ def _wait_listening(port: int, process: subprocess.Popen[bytes], log: Path) -> N
             return
         if process.poll() is not None or time.monotonic() > deadline:
             said = log.read_text(errors="replace")[-2000:]
-            raise ConnectionError(f"{Path(process.args[0]).name} did not start:\n{said}")  # type: ignore[index,arg-type]
+            raise ConnectionError(f"{log.stem} did not start:\n{said}")
         time.sleep(0.02)

@@ -75,8 +75,8 @@ class Venue:
 
 def fragment(sdp: str, **changes: str) -> str:
     """Make a trickle fragment with an offer's credentials."""
-    ufrag = changes.get("ufrag") or re.search(r"a=ice-ufrag:(\S+)", sdp)[1]  # type: ignore[index]
-    pwd = changes.get("pwd") or re.search(r"a=ice-pwd:(\S+)", sdp)[1]  # type: ignore[index]
+    ufrag = changes.get("ufrag") or re.findall(r"a=ice-ufrag:(\S+)", sdp)[0]
+    pwd = changes.get("pwd") or re.findall(r"a=ice-pwd:(\S+)", sdp)[0]
     return (
         f"a=ice-ufrag:{ufrag}\r\na=ice-pwd:{pwd}\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n"
         "a=candidate:1 1 udp 2130706431 192.0.2.1 50000 typ host\r\n"
